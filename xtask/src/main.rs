@@ -1,0 +1,54 @@
+//! The project's own commands, run as `cargo xtask <command>`.
+//!
+//! Each command is one module. What they start is printed first, so that anyone can do the same
+//! by hand. Benchmarks and continuous integration build on these commands.
+
+mod features;
+mod shell;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  test [--install] [-- <arguments of cargo nextest run>]
+            Run every test of the workspace. A program that the tests need and that is missing
+            is a failure; --install installs it first (Debian and its relatives).
+  features [--list]
+            Check every package with no feature, and with each of its features alone.
+            --list only prints the commands.
+  help      Print this text.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.split_first() {
+        Some((&"test", rest)) => test::Options::parse(rest).and_then(|options| test::run(&options)),
+        Some((&"features", [])) => features::check(),
+        Some((&"features", ["--list"])) => features::list(),
+        Some((&("help" | "--help" | "-h"), _)) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some((other, rest)) => Err(shell::Failure::usage(format!(
+            "unknown command: {other} {}",
+            rest.join(" ")
+        ))),
+        None => Err(shell::Failure::usage("no command given".to_owned())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            if failure.is_usage {
+                eprint!("\n{USAGE}");
+                return ExitCode::from(2);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
