@@ -1,0 +1,56 @@
+//! The harness of Ticketon's own tests: real servers, real processes, real clients, a real browser.
+//!
+//! Whatever a test starts here listens on 127.0.0.1 at a port of its own, keeps its files in a
+//! folder of its own, and ends with the value that stands for it, also when the test fails. A
+//! failing test prints what its processes printed. Nothing here waits for a fixed time: everything
+//! waits for a condition, with a bound ([`eventually`]).
+//!
+//! A server that cannot start is a failure, never a skipped test; `cargo xtask test --install`
+//! installs what is missing. Faults in the harness panic, as assertions do.
+//!
+//! | to get | use |
+//! | --- | --- |
+//! | a private Redis, to be killed, paused, restarted | [`RedisServer`] |
+//! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
+//! | a stream of server-sent events | [`SseClient`] |
+//! | a page in headless Chromium | [`Browser`] |
+//! | a certificate that a test trusts | [`Authority`] |
+//! | a condition that becomes true | [`eventually`] |
+
+mod app;
+mod binary;
+mod browser;
+mod certificate;
+mod port;
+mod process;
+mod redis;
+mod sse;
+mod wait;
+
+pub use app::{AppBuilder, AppProcess, Exit};
+pub use binary::{workspace_bin, workspace_bin_with};
+pub use browser::{Browser, BrowserBuilder};
+pub use certificate::{Authority, Identity};
+pub use port::Port;
+pub use process::Process;
+pub use redis::{RedisBuilder, RedisServer};
+pub use sse::{ConnectError, SseClient, SseEvent, SseParser, SseRequest};
+pub use wait::{Condition, eventually};
+
+/// The programs of this name that may be installed; the first one found is used.
+fn installed(any_of: &[&str]) -> std::path::PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .collect();
+    any_of
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| {
+            panic!(
+                "{} is not installed: run `cargo xtask test --install`",
+                any_of.join(" or ")
+            )
+        })
+}
