@@ -34,16 +34,16 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        Some((other, rest)) => Err(shell::Failure::usage(format!(
-            "unknown command: {other} {}",
-            rest.join(" ")
-        ))),
+        Some(_) => {
+            let given = arguments.join(" ");
+            Err(shell::Failure::usage(format!("unknown command: {given}")))
+        }
         None => Err(shell::Failure::usage("no command given".to_owned())),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            eprintln!("error: {}", failure.message.trim_end());
             if failure.is_usage {
                 eprint!("\n{USAGE}");
                 return ExitCode::from(2);

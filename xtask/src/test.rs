@@ -53,24 +53,30 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The commands that run the tests.
-///
-/// Arguments for the runner select some tests, so doctests are left out then.
+/// The commands that run the tests: of the whole workspace, unless the arguments for the runner
+/// name packages. Any such argument selects some tests, so doctests are left out then.
 fn lines(runner: &[String], has_nextest: bool) -> Vec<Line> {
     let whole = ["--workspace", "--all-features"];
     let tests = if has_nextest {
-        Line::new(["cargo", "nextest", "run"]).with(whole)
+        Line::new(["cargo", "nextest", "run"])
     } else {
         // No doctests here: they come last, as with nextest.
-        Line::new(["cargo", "test"])
-            .with(whole)
-            .with(["--all-targets", "--no-fail-fast"])
+        Line::new(["cargo", "test", "--all-targets", "--no-fail-fast"])
     };
-    let mut lines = vec![tests.with(runner.iter().cloned())];
     if runner.is_empty() {
-        lines.push(Line::new(["cargo", "test", "--doc"]).with(whole));
+        let doctests = Line::new(["cargo", "test", "--doc"]);
+        return vec![tests.with(whole), doctests.with(whole)];
     }
-    lines
+    println!("some tests are selected: doctests are left out");
+    let names_packages = runner
+        .iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+    let where_to = if names_packages { &whole[1..] } else { &whole };
+    vec![
+        tests
+            .with(where_to.iter().copied())
+            .with(runner.iter().cloned()),
+    ]
 }
 
 #[cfg(test)]
@@ -112,9 +118,20 @@ mod tests {
         assert!(
             lines[0]
                 .to_string()
-                .starts_with("cargo test --workspace --all-features ")
+                .starts_with("cargo test --all-targets ")
         );
         assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn named_packages_stand_for_the_whole_workspace() {
+        for name in ["-p", "-pxtask", "--package=xtask"] {
+            let lines = lines(&[name.to_owned()], true);
+            assert_eq!(
+                lines[0].to_string(),
+                format!("cargo nextest run --all-features {name}")
+            );
+        }
     }
 
     #[test]
