@@ -71,10 +71,10 @@ fn lines(runner: &[String], has_nextest: bool) -> Vec<Line> {
     let names_packages = runner
         .iter()
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
-    let where_to = if names_packages { &whole[1..] } else { &whole };
+    let scope = if names_packages { &whole[1..] } else { &whole };
     vec![
         tests
-            .with(where_to.iter().copied())
+            .with(scope.iter().copied())
             .with(runner.iter().cloned()),
     ]
 }
