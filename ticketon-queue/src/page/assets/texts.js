@@ -142,7 +142,8 @@ export const TEXTS = {
     closed: {
       left: ['You left the line.', 'Your place went to the next person. You can join again at the back.'],
       missed: ['You missed your turn.', 'It went to the next person. You can join again at the back.'],
-      expired: ['Your place has lapsed.', 'You were away for too long, so the line moved on. You can join again at the back.'],
+      away: ['Your place has lapsed.', 'You left, or were away for too long, so the line moved on. You can join again at the back.'],
+      expired: ['Your time is over.', 'Your place went to the next person. You can join again at the back.'],
       completed: ['All done.', 'Your visit is complete. Thank you for waiting.'],
       roomClosed: ['This line has closed.', 'Nobody is admitted any more. Thank you for waiting.'],
       replaced: ['Continued in another tab.', 'Your place is safe there. You can bring it back here.'],
@@ -226,7 +227,8 @@ export const TEXTS = {
     closed: {
       left: ['대기열에서 나왔어요.', '순번은 다음 분께 넘어갔어요. 다시 참여하면 맨 뒤에서 시작해요.'],
       missed: ['입장 시간이 지났어요.', '다음 분께 차례가 넘어갔어요. 다시 참여하면 맨 뒤에서 시작해요.'],
-      expired: ['순번이 만료됐어요.', '오래 자리를 비우셔서 순번이 지나갔어요. 다시 참여하면 맨 뒤에서 시작해요.'],
+      away: ['순번이 만료됐어요.', '나가셨거나 오래 자리를 비우셔서 순번이 지나갔어요. 다시 참여하면 맨 뒤에서 시작해요.'],
+      expired: ['이용 시간이 끝났어요.', '다음 분께 차례가 넘어갔어요. 다시 참여하면 맨 뒤에서 시작해요.'],
       completed: ['모두 끝났어요.', '이용이 완료됐어요. 기다려 주셔서 고맙습니다.'],
       roomClosed: ['대기열이 종료됐어요.', '더 이상 입장할 수 없어요. 기다려 주셔서 고맙습니다.'],
       replaced: ['다른 탭에서 이어지고 있어요.', '순번은 그대로예요. 이 탭으로 다시 가져올 수 있어요.'],

@@ -39,6 +39,7 @@ const now = {
   linkLost: false,
   reassured: false,
   trouble: null,
+  leaving: false,
 };
 
 const byId = (id) => document.getElementById(id);
@@ -432,7 +433,7 @@ let reassureTimer = 0;
 let ticker = 0;
 
 function join() {
-  Object.assign(now, { view: 'joining', place: null, admission: null, turnState: 'open', ending: null, retryAtMs: null, trouble: null, linkLost: false });
+  Object.assign(now, { view: 'joining', place: null, admission: null, turnState: 'open', ending: null, retryAtMs: null, trouble: null, leaving: false, linkLost: false });
   number.reset();
   milestones.forget();
   clearInterval(ticker);
@@ -496,8 +497,11 @@ line.addEventListener('admitted', ({ detail }) => {
 });
 
 line.addEventListener('closed', ({ detail }) => {
-  const missed = detail.reason === 'expired' && now.view === 'turn';
-  end('closed', missed ? 'missed' : detail.reason);
+  let { reason } = detail;
+  if (reason === 'expired' && now.view === 'turn') reason = 'missed';
+  // The room ends a place as `left` for people who stayed away, too.
+  if (reason === 'left' && !now.leaving) reason = 'away';
+  end('closed', reason);
 });
 
 line.addEventListener('ended', () => end('closed', 'ended'));
@@ -589,9 +593,11 @@ async function enter() {
 
 async function leave() {
   now.trouble = null;
+  now.leaving = true;
   try {
     await line.leave();
   } catch {
+    now.leaving = false;
     now.trouble = 'leaveFailed';
     render();
     say('assertive', text.leaveFailed);
