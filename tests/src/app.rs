@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 
 use crate::port::Port;
 use crate::process::Process;
-use crate::wait::try_eventually;
+use crate::wait::Looks;
 
 /// How an [`AppProcess`] is started.
 #[derive(Debug, Clone)]
@@ -224,32 +224,28 @@ impl AppProcess {
     async fn ready(&mut self) {
         let url = self.url(&self.setup.ready_path);
         let client = reqwest::Client::new();
-        let ended = try_eventually(self.setup.ready_within, async || {
+        let mut looks = Looks::within(self.setup.ready_within);
+        loop {
             if let Some(status) = self.process.exited() {
-                return Ok(Some(status));
+                panic!(
+                    "{:?} ended with {status}:\n{}",
+                    self.setup.program,
+                    self.output()
+                );
             }
             let answer = client
                 .get(&url)
                 .timeout(Duration::from_secs(5))
                 .send()
                 .await;
-            match answer.map(|answer| answer.status()) {
-                Ok(StatusCode::OK) => Ok(None),
-                Ok(other) => Err(other.to_string()),
-                Err(error) => Err(format!("{error:?}")),
+            let seen = match answer.map(|answer| answer.status()) {
+                Ok(StatusCode::OK) => return,
+                Ok(other) => other.to_string(),
+                Err(error) => format!("{error:?}"),
+            };
+            if let Err(seen) = looks.again_after(seen).await {
+                panic!("{url} is not ready: {seen}:\n{}", self.output());
             }
-        })
-        .await;
-        match ended {
-            Ok(None) => {}
-            Ok(Some(status)) => {
-                panic!(
-                    "{:?} ended with {status}:\n{}",
-                    self.setup.program,
-                    self.output()
-                )
-            }
-            Err(seen) => panic!("{url} is not ready: {seen}:\n{}", self.output()),
         }
     }
 }

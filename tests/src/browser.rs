@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::port::Port;
 use crate::process::Process;
-use crate::wait::try_eventually;
+use crate::wait::Looks;
 
 /// How long the browser may take to start.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -84,14 +84,15 @@ impl BrowserBuilder {
             Command::new(crate::installed(&["chromedriver"]))
                 .arg(format!("--port={}", port.number())),
         );
-        let listens = try_eventually(READY_WITHIN, async || {
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+        let mut looks = Looks::within(READY_WITHIN);
+        while let Err(error) = tokio::net::TcpStream::connect(address).await {
             if let Some(status) = driver.exited() {
                 panic!("chromedriver ended with {status}:\n{}", driver.output());
             }
-            tokio::net::TcpStream::connect(("127.0.0.1", port.number())).await
-        });
-        if let Err(seen) = listens.await {
-            panic!("chromedriver does not listen: {seen}:\n{}", driver.output());
+            if let Err(seen) = looks.again_after(error.to_string()).await {
+                panic!("chromedriver does not listen: {seen}:\n{}", driver.output());
+            }
         }
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(self.capabilities(&profile));

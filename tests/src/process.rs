@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait::try_eventually;
+use crate::wait::Looks;
 
 /// Lines of output that are kept of a process; older ones are forgotten.
 const KEPT_LINES: usize = 20_000;
@@ -92,8 +92,15 @@ impl Process {
     /// # Panics
     /// If it still runs after `bound`.
     pub async fn wait_exit(&mut self, bound: Duration) -> ExitStatus {
-        let ended = try_eventually(bound, async || self.exited()).await;
-        ended.unwrap_or_else(|seen| panic!("{} did not end: {seen}", self.name))
+        let mut looks = Looks::within(bound);
+        loop {
+            if let Some(status) = self.exited() {
+                return status;
+            }
+            if let Err(seen) = looks.again_after("it runs".to_owned()).await {
+                panic!("{} did not end: {seen}", self.name);
+            }
+        }
     }
 
     /// Kills the process, as a crash or a lost machine would, and waits for its end.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::certificate::Authority;
 use crate::port::Port;
 use crate::process::Process;
-use crate::wait::try_eventually;
+use crate::wait::Looks;
 
 /// How long a server may take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -232,30 +232,25 @@ impl RedisServer {
                 .current_dir(self.folder.path()),
         ));
         let own_id = format!("process_id:{}\r", process.id());
-        let ready = try_eventually(READY_WITHIN, async || {
-            let ended = self.process.as_mut().and_then(Process::exited);
-            if let Some(status) = ended {
-                return Ok(Some(status));
+        let mut looks = Looks::within(READY_WITHIN);
+        loop {
+            if let Some(status) = self.process.as_mut().and_then(Process::exited) {
+                return Err(format!(
+                    "redis-server ended with {status}:\n{}",
+                    self.output()
+                ));
             }
-            let info = self.try_cli(&["INFO"]).await?;
-            // Whoever else listens at this port has another process id.
-            if info.contains(&own_id) && info.contains("loading:0\r") {
-                Ok(None)
-            } else {
-                Err(info)
+            let seen = match self.try_cli(&["INFO"]).await {
+                // Whoever else listens at this port has another process id.
+                Ok(info) if info.contains(&own_id) && info.contains("loading:0\r") => return Ok(()),
+                Ok(info) | Err(info) => info,
+            };
+            if let Err(seen) = looks.again_after(seen).await {
+                return Err(format!(
+                    "redis-server is not ready: {seen}:\n{}",
+                    self.output()
+                ));
             }
-        });
-        let outcome = ready.await;
-        match outcome {
-            Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(format!(
-                "redis-server ended with {status}:\n{}",
-                self.output()
-            )),
-            Err(seen) => Err(format!(
-                "redis-server is not ready: {seen}:\n{}",
-                self.output()
-            )),
         }
     }
 

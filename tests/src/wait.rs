@@ -1,6 +1,6 @@
 //! Waiting for a condition, with a bound and a message that says what was seen last.
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
@@ -65,19 +65,23 @@ impl<T, E: Debug> Condition for Result<T, E> {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let mut looks = 0;
-/// let third = ticketon_tests::eventually(Duration::from_secs(5), async || {
+/// let third = ticketon_tests::eventually(Duration::from_secs(5), || {
 ///     looks += 1;
-///     (looks == 3).then_some(looks)
+///     let seen = looks;
+///     async move { (seen == 3).then_some(seen) }
 /// })
 /// .await;
 /// assert_eq!(third, 3);
 /// # }
 /// ```
 #[track_caller]
-pub fn eventually<F, C>(bound: Duration, look: F) -> impl Future<Output = C::Value>
+pub fn eventually<F, Fut>(
+    bound: Duration,
+    look: F,
+) -> impl Future<Output = <Fut::Output as Condition>::Value>
 where
-    F: AsyncFnMut() -> C,
-    C: Condition,
+    F: FnMut() -> Fut,
+    Fut: Future<Output: Condition>,
 {
     let caller = Location::caller();
     async move {
@@ -88,31 +92,61 @@ where
     }
 }
 
-/// As [`eventually`], for callers that add to the message.
-pub(crate) async fn try_eventually<F, C>(bound: Duration, mut look: F) -> Result<C::Value, String>
+async fn try_eventually<F, Fut>(
+    bound: Duration,
+    mut look: F,
+) -> Result<<Fut::Output as Condition>::Value, String>
 where
-    F: AsyncFnMut() -> C,
-    C: Condition,
+    F: FnMut() -> Fut,
+    Fut: Future<Output: Condition>,
 {
-    let deadline = Instant::now() + bound;
-    let mut looks = 0_u32;
-    let mut last = "nothing".to_owned();
-    let gave_up = |looks: u32, last: &dyn Display| {
-        format!("not so within {bound:?}, after {looks} looks; the last one saw: {last}")
-    };
+    let mut looks = Looks::within(bound);
     loop {
-        looks += 1;
-        match timeout_at(deadline, look()).await {
-            Err(_) => return Err(gave_up(looks, &format!("{last}, then no answer"))),
-            Ok(seen) => match seen.check() {
-                Ok(value) => return Ok(value),
-                Err(seen) => last = seen,
-            },
+        let seen = match timeout_at(looks.deadline, look()).await {
+            Ok(seen) => seen.check(),
+            Err(_) => Err(format!("no answer, and before that {}", looks.last)),
+        };
+        match seen {
+            Ok(value) => return Ok(value),
+            Err(seen) => looks.again_after(seen).await?,
         }
-        if Instant::now() + STEP > deadline {
-            return Err(gave_up(looks, &last));
+    }
+}
+
+/// The bound of [`eventually`] for a loop of one's own: one that changes what it looks at, which a
+/// closure's future cannot borrow.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    deadline: Instant,
+    bound: Duration,
+    count: u32,
+    last: String,
+}
+
+impl Looks {
+    /// Begins to count.
+    pub(crate) fn within(bound: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + bound,
+            bound,
+            count: 0,
+            last: "nothing".to_owned(),
         }
-        sleep_until(Instant::now() + STEP).await;
+    }
+
+    /// Waits a moment after a look that saw something else than wanted; an error after the bound.
+    pub(crate) async fn again_after(&mut self, seen: String) -> Result<(), String> {
+        self.count += 1;
+        let next = Instant::now() + STEP;
+        if next > self.deadline {
+            let Self { bound, count, .. } = self;
+            return Err(format!(
+                "not so within {bound:?}, after {count} looks; the last one saw: {seen}"
+            ));
+        }
+        self.last = seen;
+        sleep_until(next).await;
+        Ok(())
     }
 }
 
@@ -134,7 +168,10 @@ mod tests {
         let seen = try_eventually(Duration::from_millis(50), std::future::pending::<bool>)
             .await
             .unwrap_err();
-        assert!(seen.ends_with("then no answer"), "{seen}");
+        assert!(
+            seen.ends_with("no answer, and before that nothing"),
+            "{seen}"
+        );
     }
 
     #[tokio::test]

@@ -417,3 +417,24 @@ async fn browser_processes_are_gone_with_the_value() {
     drop(browser);
     eventually(SOON, async || !process.exists()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_can_be_waited_for_in_a_task_of_its_own() {
+    let all = tokio::spawn(async {
+        let mut redis = RedisServer::start().await;
+        redis.restart().await;
+        let mut app = AppProcess::builder("perl")
+            .args(["-e", TINY_APP, "--"])
+            .start()
+            .await;
+        app.restart().await;
+        let (url, _served) = serve_once(vec![STREAM_HEAD, b"data: x\n\n"]).await;
+        let mut stream = SseClient::request(&url).connect().await.unwrap();
+        stream.until(|event| event.data == "x", SOON).await;
+        let pong = eventually(SOON, || async { Some(redis.cli(&["PING"]).await) }).await;
+        assert_eq!(pong, "PONG");
+        let browser = Browser::start().await;
+        browser.viewport(390, 844).await;
+    });
+    all.await.unwrap();
+}
