@@ -50,7 +50,7 @@ pub struct Browser {
     session: String,
     // Dropped in this order, after `drop` has ended the session.
     driver: Process,
-    _profile: TempDir,
+    _folder: TempDir,
     port: Port,
 }
 
@@ -74,7 +74,7 @@ impl BrowserBuilder {
     /// # Panics
     /// If they are not installed or do not answer in time; the message has their output.
     pub async fn start(self) -> Browser {
-        let profile = tempfile::Builder::new()
+        let folder = tempfile::Builder::new()
             .prefix("ticketon-browser-")
             .tempdir()
             .unwrap_or_else(|error| panic!("no folder for the browser: {error}"));
@@ -82,7 +82,9 @@ impl BrowserBuilder {
         let mut driver = Process::spawn(
             "chromedriver",
             Command::new(crate::installed(&["chromedriver"]))
-                .arg(format!("--port={}", port.number())),
+                .arg(format!("--port={}", port.number()))
+                // What both programs forget to remove goes with the rest.
+                .env("TMPDIR", folder.path()),
         );
         let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
         let mut looks = Looks::within(READY_WITHIN);
@@ -95,7 +97,7 @@ impl BrowserBuilder {
             }
         }
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(self.capabilities(&profile));
+        builder.capabilities(self.capabilities(&folder));
         let url = format!("http://127.0.0.1:{}", port.number());
         let client = tokio::time::timeout(READY_WITHIN, builder.connect(&url))
             .await
@@ -110,12 +112,12 @@ impl BrowserBuilder {
             client,
             session,
             driver,
-            _profile: profile,
+            _folder: folder,
             port,
         }
     }
 
-    fn capabilities(&self, profile: &TempDir) -> Capabilities {
+    fn capabilities(&self, folder: &TempDir) -> Capabilities {
         let language = self.language.as_deref().unwrap_or("en-US");
         let mut arguments: Vec<String> = [
             "--headless=new",
@@ -133,7 +135,8 @@ impl BrowserBuilder {
         ]
         .map(str::to_owned)
         .into();
-        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        let profile = folder.path().join("profile");
+        arguments.push(format!("--user-data-dir={}", profile.display()));
         arguments.push(format!("--lang={language}"));
         arguments.extend(self.arguments.iter().cloned());
         let program = crate::installed(&["chromium", "chromium-browser", "google-chrome"]);
