@@ -545,6 +545,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value)] // shorter calls
     fn refused(value: Value) -> Vec<String> {
         let error = RoomConfig::from_json(&value).unwrap_err();
         error.fields.into_iter().map(|error| error.field).collect()

@@ -498,6 +498,7 @@ pub trait QueueStore: Send + Sync + std::fmt::Debug + 'static {
     ) -> Result<Option<ObserveReply>, StoreError>;
 
     /// Brings up to [`MAX_BATCH`] connections of the incarnation `from` under the registered incarnation `to`.
+    /// A place that belongs to another connection of either incarnation, or to none, goes to the given one.
     ///
     /// # Errors
     /// [`StoreError`] when the store failed.

@@ -71,11 +71,11 @@ impl Room {
         if !placed {
             return Attached::NoPlace;
         }
-        let own = [(from, item.conn), (to, item.conn)];
+        // Which of its own connections is the newest, the broker knows best.
         if self
             .owner
             .get(&item.user)
-            .is_some_and(|owner| !own.contains(owner))
+            .is_some_and(|(at, _)| *at != from && *at != to)
         {
             return Attached::Replaced;
         }

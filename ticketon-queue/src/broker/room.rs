@@ -1,0 +1,353 @@
+//! One broker's work in one room: registering, looking up, telling, saying good-bye.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::update::Update;
+use super::view::{Conn, Phase, View, admitted_update};
+use super::{Broker, TICK_MS};
+use crate::error::StoreError;
+use crate::id::{BrokerId, ConnId, EventId, UserId};
+use crate::state::Reason;
+use crate::store::{
+    Attach, Attached, JoinReply, JoinRequest, MAX_BATCH, ObserveReply, Presence, QueueStore,
+};
+
+/// Look-ups a tick makes at the most: 64,000 people.
+const MAX_LOOK_UPS: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct BrokerRoom {
+    event: EventId,
+    view: Mutex<View>,
+    /// One registration at a time.
+    registering: tokio::sync::Mutex<()>,
+}
+
+impl BrokerRoom {
+    pub(super) fn new(event: EventId) -> Self {
+        Self {
+            event,
+            view: Mutex::default(),
+            registering: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(super) fn event(&self) -> &EventId {
+        &self.event
+    }
+
+    /// The bookkeeping; never held across an await.
+    pub(super) fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This broker's incarnation in the room, registered with the store. `None` without such a room.
+    pub(super) async fn registered(
+        &self,
+        store: &dyn QueueStore,
+    ) -> Result<Option<BrokerId>, StoreError> {
+        let _one = self.registering.lock().await;
+        if let Some(broker) = self.view().broker {
+            return Ok(Some(broker));
+        }
+        let broker = BrokerId::random();
+        if store.register_broker(&self.event, broker).await?.is_none() {
+            return Ok(None);
+        }
+        self.view().broker = Some(broker);
+        Ok(Some(broker))
+    }
+
+    /// The store no longer knows this incarnation.
+    pub(super) fn lapsed(&self, broker: BrokerId) {
+        let mut view = self.view();
+        if view.broker == Some(broker) {
+            view.broker = None;
+        }
+    }
+
+    /// Puts a fresh connection in and returns what it is told.
+    pub(super) fn insert(
+        &self,
+        owner: &Broker,
+        user: &UserId,
+        broker: BrokerId,
+        id: ConnId,
+        reply: JoinReply,
+    ) -> watch::Receiver<Option<Update>> {
+        let now = owner.clock.now_ms();
+        let mut view = self.view();
+        let (epoch, lane, sequence, phase, first) = match reply {
+            JoinReply::Waiting { place, .. } => {
+                let phase = Phase::Waiting {
+                    position: place.position,
+                    told_at_ms: 0,
+                };
+                let first = Update::Waiting(view.waiting_update(&place));
+                (place.epoch, place.lane, place.sequence, phase, Some(first))
+            }
+            JoinReply::Admitted { lease, .. } => {
+                let phase = Phase::Admitted {
+                    fence: lease.fence,
+                    claim_by_ms: lease.claim_by_ms,
+                    expires_at_ms: lease.expires_at_ms,
+                };
+                let first = admitted_update(&self.event, user, &lease, &owner.keys, now);
+                let first = Update::Admitted(first);
+                (lease.epoch, lease.lane, lease.sequence, phase, Some(first))
+            }
+            _ => unreachable!("only placed people are inserted"),
+        };
+        let (tell, mut told) = watch::channel(first);
+        told.mark_changed();
+        let conn = Conn {
+            id,
+            broker,
+            epoch,
+            lane,
+            sequence,
+            phase,
+            connected_at_ms: now,
+            tell,
+        };
+        view.insert(user, conn);
+        told
+    }
+
+    /// Reads the room's state and tells people what differs.
+    pub(super) async fn tick(&self, owner: &Broker) -> Result<(), StoreError> {
+        let store = &*owner.store;
+        self.flush_closed(store).await?;
+        let Some(broker) = self.registered(store).await? else {
+            return self.remake(owner).await;
+        };
+        self.attach_strays(store, broker).await?;
+        self.view().begin();
+        for round in 0..MAX_LOOK_UPS {
+            let request = self.view().request(round == 0, TICK_MS);
+            let Some(request) = request else { break };
+            match store.observe(&self.event, broker, &request).await? {
+                None => {
+                    self.lapsed(broker);
+                    return self.remake(owner).await;
+                }
+                Some(ObserveReply::BrokerLapsed) => {
+                    self.lapsed(broker);
+                    owner.poke();
+                    return Ok(());
+                }
+                Some(ObserveReply::Observed(observed)) => {
+                    let more = {
+                        let mut view = self.view();
+                        view.apply(&request, *observed, &self.event, &owner.keys)
+                    };
+                    if !more {
+                        break;
+                    }
+                }
+            }
+        }
+        if self.view().rejoin {
+            self.rejoin(owner, broker).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings connections that the store knows under an older incarnation, or under none, under this one.
+    async fn attach_strays(
+        &self,
+        store: &dyn QueueStore,
+        broker: BrokerId,
+    ) -> Result<(), StoreError> {
+        loop {
+            let strays: Vec<(BrokerId, Attach)> = {
+                let view = self.view();
+                let stray = |user: &UserId, conn: &Conn| {
+                    conn.broker != broker || view.unowned.contains(user)
+                };
+                let from = view
+                    .conns
+                    .iter()
+                    .find(|(user, conn)| stray(user, conn))
+                    .map(|(_, conn)| conn.broker);
+                view.conns
+                    .iter()
+                    .filter(|(user, conn)| Some(conn.broker) == from && stray(user, conn))
+                    .take(MAX_BATCH)
+                    .map(|(user, conn)| {
+                        let item = Attach {
+                            user: user.clone(),
+                            conn: conn.id,
+                        };
+                        (conn.broker, item)
+                    })
+                    .collect()
+            };
+            let Some((from, _)) = strays.first() else {
+                return Ok(());
+            };
+            let from = *from;
+            let batch: Vec<Attach> = strays.into_iter().map(|(_, item)| item).collect();
+            let Some(replies) = store.attach(&self.event, from, broker, &batch).await? else {
+                return Ok(());
+            };
+            tracing::info!(target: "ticketon::broker", event = %self.event, people = batch.len(),
+                "connections attached under a new incarnation");
+            let mut view = self.view();
+            for (item, reply) in batch.iter().zip(replies) {
+                self.attached(&mut view, item, reply, broker);
+            }
+        }
+    }
+
+    fn attached(&self, view: &mut View, item: &Attach, reply: Attached, broker: BrokerId) {
+        view.unowned.remove(&item.user);
+        let Some(conn) = view.conns.get_mut(&item.user) else {
+            return;
+        };
+        if conn.id != item.conn {
+            return;
+        }
+        // Without a place the next look-up tells why.
+        conn.broker = broker;
+        if reply == Attached::Replaced
+            && let Some(conn) = view.take(&item.user)
+        {
+            conn.close(Reason::Replaced);
+        }
+    }
+
+    /// The room is gone from the store: whoever ensured it here makes it again, under a new epoch.
+    async fn remake(&self, owner: &Broker) -> Result<(), StoreError> {
+        if self.view().conns.is_empty() {
+            return Ok(());
+        }
+        let Some(config) = owner.remembered(&self.event) else {
+            return Ok(());
+        };
+        let saved = owner.store.save_room(&self.event, &config).await?;
+        tracing::warn!(target: "ticketon::broker", event = %self.event, ?saved,
+            "the room was lost and made again; connected people join again");
+        owner.poke();
+        Ok(())
+    }
+
+    /// People who stood in the room before its data was lost join again, in the order in which they stood.
+    async fn rejoin(&self, owner: &Broker, broker: BrokerId) -> Result<(), StoreError> {
+        let Some(epoch) = self.view().numbers.as_ref().map(|numbers| numbers.epoch) else {
+            return Ok(());
+        };
+        let people = self.view().people_to_rejoin(epoch);
+        for batch in people.chunks(MAX_BATCH) {
+            let requests: Vec<JoinRequest> = batch
+                .iter()
+                .map(|(user, lane, conn)| JoinRequest {
+                    user: user.clone(),
+                    lane: Some(lane.clone()),
+                    presence: Presence::Stream {
+                        broker,
+                        conn: *conn,
+                    },
+                    resume: None,
+                })
+                .collect();
+            let Some(replies) = owner.store.join(&self.event, &requests).await? else {
+                return Ok(());
+            };
+            let now = owner.clock.now_ms();
+            let mut view = self.view();
+            for ((user, _, id), reply) in batch.iter().zip(replies) {
+                if view.conns.get(user).is_some_and(|conn| conn.id == *id)
+                    && let Some(conn) = view.take(user)
+                {
+                    rejoined(&mut view, owner, &self.event, user, conn, reply, now);
+                }
+            }
+        }
+        self.view().rejoin = false;
+        Ok(())
+    }
+
+    /// Says good-bye for the connections that closed.
+    pub(super) async fn flush_closed(&self, store: &dyn QueueStore) -> Result<(), StoreError> {
+        loop {
+            let (broker, batch) = {
+                let mut view = self.view();
+                let Some((broker, ..)) = view.closed.first() else {
+                    return Ok(());
+                };
+                let broker = *broker;
+                let mut batch = Vec::new();
+                view.closed.retain(|(at, user, conn)| {
+                    let take = *at == broker && batch.len() < MAX_BATCH;
+                    if take {
+                        batch.push((user.clone(), *conn));
+                    }
+                    !take
+                });
+                (broker, batch)
+            };
+            if let Err(error) = store.disconnect(&self.event, broker, &batch).await {
+                let again = batch.into_iter().map(|(user, conn)| (broker, user, conn));
+                self.view().closed.extend(again);
+                return Err(error);
+            }
+        }
+    }
+
+    /// Asks everybody to reconnect.
+    pub(super) fn close_all(&self, mut after_ms: impl FnMut() -> u64) {
+        let mut view = self.view();
+        let users: Vec<UserId> = view.conns.keys().cloned().collect();
+        for user in users {
+            if let Some(conn) = view.take(&user) {
+                view.closed.push((conn.broker, user, conn.id));
+                conn.tell.send_replace(Some(Update::Reconnect {
+                    after_ms: after_ms(),
+                }));
+            }
+        }
+    }
+}
+
+/// Puts a connection back with the place that joining again led to.
+fn rejoined(
+    view: &mut View,
+    owner: &Broker,
+    event: &EventId,
+    user: &UserId,
+    mut conn: Conn,
+    reply: JoinReply,
+    now: crate::clock::UnixMs,
+) {
+    match reply {
+        JoinReply::Waiting { place, .. } => {
+            conn.epoch = place.epoch;
+            conn.lane = place.lane.clone();
+            conn.sequence = place.sequence;
+            conn.phase = Phase::Waiting {
+                position: place.position,
+                told_at_ms: 0,
+            };
+            let update = Update::Waiting(view.waiting_update(&place));
+            conn.tell.send_replace(Some(update));
+            view.insert(user, conn);
+        }
+        JoinReply::Admitted { lease, .. } => {
+            conn.epoch = lease.epoch;
+            conn.sequence = lease.sequence;
+            // The line is left by `admit`, which also tells the person.
+            view.insert(user, conn);
+            view.admit(user, &lease, event, &owner.keys, now);
+        }
+        JoinReply::BrokerLapsed => {
+            view.broker = None;
+            view.insert(user, conn);
+        }
+        JoinReply::Full | JoinReply::Refused { .. } | JoinReply::Gone { .. } => {
+            conn.close(Reason::RoomClosed);
+        }
+    }
+}

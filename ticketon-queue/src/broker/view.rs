@@ -1,0 +1,557 @@
+//! What one broker knows of one room: its own connections, and what the store last said.
+//!
+//! Pure bookkeeping without I/O. Everything told to people comes from the store's state; the
+//! watermark of a lane only selects whom to look up.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use tokio::sync::watch;
+
+use super::eta::RateMeter;
+use super::update::{AdmittedUpdate, ClosedUpdate, Update, WaitingUpdate};
+use crate::clock::UnixMs;
+use crate::id::{BrokerId, ConnId, EventId, LaneName, UserId};
+use crate::state::{Reason, RoomState};
+use crate::store::{
+    Lease, MAX_BATCH, MAX_SAMPLES, Observe, Observed, Place, RoomNumbers, Standing,
+};
+use crate::token::AdmissionKeys;
+
+/// Everybody is looked up within this time, also without any sign of a change.
+const LOOK_UP_WITHIN_MS: i64 = 8_000;
+/// Up to this position every change is told at once.
+const NEAR: u64 = 50;
+
+/// One connected person.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) id: ConnId,
+    /// The incarnation under which the store knows this connection.
+    pub(super) broker: BrokerId,
+    pub(super) epoch: u64,
+    pub(super) lane: LaneName,
+    pub(super) sequence: i64,
+    pub(super) phase: Phase,
+    pub(super) connected_at_ms: UnixMs,
+    pub(super) tell: watch::Sender<Option<Update>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Waiting {
+        /// The lowest position told so far.
+        position: u64,
+        told_at_ms: UnixMs,
+    },
+    Admitted {
+        fence: u64,
+        claim_by_ms: UnixMs,
+        expires_at_ms: UnixMs,
+    },
+}
+
+/// One broker's side of one room.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// The incarnation registered in the room.
+    pub(super) broker: Option<BrokerId>,
+    pub(super) conns: HashMap<UserId, Conn>,
+    /// Local people in line, by lane and sequence.
+    lines: HashMap<LaneName, BTreeSet<(i64, UserId)>>,
+    admitted: BTreeSet<UserId>,
+    /// Connections that closed and of which the store must be told.
+    pub(super) closed: Vec<(BrokerId, UserId, ConnId)>,
+    /// People who did something at this process: looked up next.
+    pub(super) hints: HashSet<UserId>,
+    /// Connections whose ownership the store has lost.
+    pub(super) unowned: HashSet<UserId>,
+    pub(super) numbers: Option<RoomNumbers>,
+    pub(super) meter: RateMeter,
+    /// People of an older epoch are here: they join again.
+    pub(super) rejoin: bool,
+    /// When somebody last asked about the room.
+    pub(super) touched_at_ms: UnixMs,
+    /// Where the slice of the next look-up starts.
+    slice_after: Option<(LaneName, i64)>,
+    admitted_after: Option<UserId>,
+    /// Whom this tick has looked up already.
+    looked_up: HashSet<UserId>,
+    told_state: Option<RoomState>,
+}
+
+impl View {
+    /// Puts a connection in and closes the user's older one, whichever that is.
+    pub(super) fn insert(&mut self, user: &UserId, conn: Conn) {
+        if self.conns.get(user).is_some_and(|other| other.id > conn.id) {
+            conn.close(Reason::Replaced);
+            return;
+        }
+        if let Some(old) = self.take(user) {
+            old.close(Reason::Replaced);
+        }
+        match conn.phase {
+            Phase::Waiting { .. } => {
+                self.lines
+                    .entry(conn.lane.clone())
+                    .or_default()
+                    .insert((conn.sequence, user.clone()));
+            }
+            Phase::Admitted { .. } => {
+                self.admitted.insert(user.clone());
+            }
+        }
+        self.conns.insert(user.clone(), conn);
+    }
+
+    /// Takes a connection out.
+    pub(super) fn take(&mut self, user: &UserId) -> Option<Conn> {
+        let conn = self.conns.remove(user)?;
+        if let Some(line) = self.lines.get_mut(&conn.lane) {
+            line.remove(&(conn.sequence, user.clone()));
+        }
+        self.admitted.remove(user);
+        self.unowned.remove(user);
+        self.hints.remove(user);
+        Some(conn)
+    }
+
+    /// A person's stream was dropped.
+    pub(super) fn drop_conn(&mut self, user: &UserId, broker: BrokerId, id: ConnId) {
+        let mut broker = broker;
+        if self.conns.get(user).is_some_and(|conn| conn.id == id)
+            && let Some(conn) = self.take(user)
+        {
+            broker = conn.broker;
+        }
+        self.closed.push((broker, user.clone(), id));
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.conns.is_empty() && self.closed.is_empty()
+    }
+
+    /// Starts a tick.
+    pub(super) fn begin(&mut self) {
+        self.looked_up.clear();
+    }
+
+    /// What to ask next in this tick: first the samples and a slice of everybody, then whoever the watermarks select.
+    pub(super) fn request(&mut self, first: bool, tick_ms: i64) -> Option<Observe> {
+        let mut users: Vec<UserId> = self.hints.drain().take(MAX_BATCH).collect();
+        self.candidates(&mut users);
+        if first {
+            self.admitted_slice(&mut users, tick_ms);
+            self.waiting_slice(&mut users, tick_ms);
+            let samples = self.samples();
+            return Some(Observe { samples, users });
+        }
+        (!users.is_empty()).then(|| Observe {
+            samples: Vec::new(),
+            users,
+        })
+    }
+
+    /// People whose sequence is at or below their lane's watermark.
+    fn candidates(&mut self, users: &mut Vec<UserId>) {
+        let Some(numbers) = &self.numbers else { return };
+        for lane in &numbers.lanes {
+            let Some(line) = self.lines.get(&lane.name) else {
+                continue;
+            };
+            for (sequence, user) in line {
+                if *sequence > lane.watermark || users.len() >= MAX_BATCH {
+                    break;
+                }
+                if self.looked_up.insert(user.clone()) {
+                    users.push(user.clone());
+                }
+            }
+        }
+    }
+
+    fn admitted_slice(&mut self, users: &mut Vec<UserId>, tick_ms: i64) {
+        let size = slice_size(self.admitted.len(), tick_ms).min(MAX_BATCH / 2);
+        let after = self.admitted_after.take();
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let slice: Vec<UserId> = self
+            .admitted
+            .range::<UserId, _>((from, std::ops::Bound::Unbounded))
+            .take(size)
+            .cloned()
+            .collect();
+        self.admitted_after = (slice.len() == size)
+            .then(|| slice.last().cloned())
+            .flatten();
+        for user in slice {
+            if users.len() < MAX_BATCH && self.looked_up.insert(user.clone()) {
+                users.push(user);
+            }
+        }
+    }
+
+    fn waiting_slice(&mut self, users: &mut Vec<UserId>, tick_ms: i64) {
+        let Some(numbers) = &self.numbers else { return };
+        let local: usize = self.lines.values().map(BTreeSet::len).sum();
+        let mut size = slice_size(local, tick_ms);
+        let (start_lane, mut after) = match self.slice_after.take() {
+            Some((lane, sequence)) => (Some(lane), sequence),
+            None => (None, i64::MIN),
+        };
+        let mut started = start_lane.is_none();
+        for lane in &numbers.lanes {
+            started = started || start_lane.as_ref() == Some(&lane.name);
+            if !started {
+                continue;
+            }
+            let line = self.lines.entry(lane.name.clone()).or_default();
+            for (sequence, user) in line.range((
+                std::ops::Bound::Included((after.saturating_add(1), least())),
+                std::ops::Bound::Unbounded,
+            )) {
+                if size == 0 || users.len() >= MAX_BATCH {
+                    self.slice_after = Some((lane.name.clone(), sequence - 1));
+                    return;
+                }
+                size -= 1;
+                if self.looked_up.insert(user.clone()) {
+                    users.push(user.clone());
+                }
+            }
+            after = i64::MIN;
+        }
+    }
+
+    /// Sequences whose ranks give everybody's position: the first, the last, and evenly between.
+    fn samples(&self) -> Vec<(usize, i64)> {
+        let Some(numbers) = &self.numbers else {
+            return Vec::new();
+        };
+        let each = MAX_SAMPLES / numbers.lanes.len().max(1);
+        let mut samples = Vec::new();
+        for (index, lane) in numbers.lanes.iter().enumerate() {
+            let Some(line) = self.lines.get(&lane.name) else {
+                continue;
+            };
+            let step = line.len().div_ceil(each.saturating_sub(1).max(1)).max(1);
+            let mut chosen: Vec<i64> = line.iter().step_by(step).map(|entry| entry.0).collect();
+            if let Some((last, _)) = line.last()
+                && chosen.last() != Some(last)
+            {
+                chosen.push(*last);
+            }
+            samples.extend(chosen.into_iter().map(|sequence| (index, sequence)));
+        }
+        samples
+    }
+
+    /// Takes in what the store said. Answers whether more people must be looked up in this tick.
+    pub(super) fn apply(
+        &mut self,
+        request: &Observe,
+        observed: Observed,
+        event: &EventId,
+        keys: &AdmissionKeys,
+    ) -> bool {
+        let now = observed.numbers.now_ms;
+        let epoch = observed.numbers.epoch;
+        self.meter.note(now, observed.numbers.admitted_total);
+        self.rejoin = self.conns.values().any(|conn| conn.epoch != epoch);
+        for (user, (standing, owner)) in request.users.iter().zip(observed.users) {
+            self.apply_one(user, standing, owner, event, keys, now);
+        }
+        if !request.samples.is_empty() {
+            self.rank(request, &observed.ranks, &observed.numbers);
+        }
+        self.numbers = Some(observed.numbers);
+        self.has_candidates()
+    }
+
+    fn has_candidates(&self) -> bool {
+        let Some(numbers) = &self.numbers else {
+            return false;
+        };
+        numbers.lanes.iter().any(|lane| {
+            self.lines.get(&lane.name).is_some_and(|line| {
+                line.iter()
+                    .take_while(|(sequence, _)| *sequence <= lane.watermark)
+                    .any(|(_, user)| !self.looked_up.contains(user))
+            })
+        })
+    }
+
+    fn apply_one(
+        &mut self,
+        user: &UserId,
+        standing: Standing,
+        owner: Option<(BrokerId, ConnId)>,
+        event: &EventId,
+        keys: &AdmissionKeys,
+        now: UnixMs,
+    ) {
+        let Some(conn) = self.conns.get(user) else {
+            return;
+        };
+        let own = (conn.broker, conn.id);
+        let reason = match (&standing, owner) {
+            (Standing::Gone { reason, .. }, _) => Some(*reason),
+            (Standing::Absent, _) if self.rejoin => None,
+            (Standing::Absent, _) => Some(Reason::Left),
+            (_, Some((at, _))) if at != own.0 => Some(Reason::Replaced),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            if let Some(conn) = self.take(user) {
+                self.closed.push((conn.broker, user.clone(), conn.id));
+                conn.close(reason);
+            }
+            return;
+        }
+        // Two connections of this process may have reached the store in either order: the newer one keeps the place.
+        if owner != Some(own) {
+            self.unowned.insert(user.clone());
+        }
+        if let Standing::Admitted(lease) = standing {
+            self.admit(user, &lease, event, keys, now);
+        }
+    }
+
+    /// Tells a person of their lease, unless they know it.
+    pub(super) fn admit(
+        &mut self,
+        user: &UserId,
+        lease: &Lease,
+        event: &EventId,
+        keys: &AdmissionKeys,
+        now: UnixMs,
+    ) {
+        let Some(conn) = self.conns.get_mut(user) else {
+            return;
+        };
+        let phase = Phase::Admitted {
+            fence: lease.fence,
+            claim_by_ms: lease.claim_by_ms,
+            expires_at_ms: lease.expires_at_ms,
+        };
+        match (&conn.phase, &phase) {
+            (
+                Phase::Admitted {
+                    fence,
+                    claim_by_ms,
+                    expires_at_ms,
+                },
+                _,
+            ) if *fence == lease.fence
+                && *claim_by_ms == lease.claim_by_ms
+                && *expires_at_ms == lease.expires_at_ms =>
+            {
+                return;
+            }
+            (Phase::Waiting { .. }, _) => {
+                let waited = (lease.admitted_at_ms - conn.connected_at_ms).max(0);
+                #[allow(clippy::cast_precision_loss)] // a wait in milliseconds fits 52 bits
+                metrics::histogram!("ticketon_wait_seconds").record(waited as f64 / 1_000.0);
+                if let Some(line) = self.lines.get_mut(&conn.lane) {
+                    line.remove(&(conn.sequence, user.clone()));
+                }
+                self.admitted.insert(user.clone());
+            }
+            _ => {}
+        }
+        conn.phase = phase;
+        conn.tell
+            .send_replace(Some(Update::Admitted(admitted_update(
+                event, user, lease, keys, now,
+            ))));
+    }
+
+    /// Brings everybody's position up to date from the ranks of the samples.
+    fn rank(&mut self, request: &Observe, ranks: &[u64], numbers: &RoomNumbers) {
+        let state_changed = self.told_state.replace(numbers.state) != Some(numbers.state);
+        for (index, lane) in numbers.lanes.iter().enumerate() {
+            let known: Vec<(i64, u64)> = request
+                .samples
+                .iter()
+                .zip(ranks)
+                .filter(|((lane, _), _)| *lane == index)
+                .map(|((_, sequence), rank)| (*sequence, *rank))
+                .collect();
+            let Some(line) = self.lines.get(&lane.name) else {
+                continue;
+            };
+            let mut at = 0;
+            for (sequence, user) in line {
+                while known.get(at + 1).is_some_and(|(next, _)| next <= sequence) {
+                    at += 1;
+                }
+                let Some(bound) = upper_bound(&known, at, *sequence) else {
+                    continue;
+                };
+                if let Some(conn) = self.conns.get_mut(user) {
+                    conn.tell_position(bound + 1, index, numbers, &self.meter, state_changed);
+                }
+            }
+        }
+    }
+
+    /// The people of older epochs, in the order in which they stood.
+    pub(super) fn people_to_rejoin(&self, epoch: u64) -> Vec<(UserId, LaneName, ConnId)> {
+        let mut people: Vec<(i64, UserId, LaneName, ConnId)> = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| conn.epoch != epoch)
+            .map(|(user, conn)| (conn.sequence, user.clone(), conn.lane.clone(), conn.id))
+            .collect();
+        people.sort_unstable();
+        people
+            .into_iter()
+            .map(|(_, user, lane, id)| (user, lane, id))
+            .collect()
+    }
+
+    /// The update for a place, with what is known about the room.
+    pub(super) fn waiting_update(&self, place: &Place) -> WaitingUpdate {
+        let eta = self.numbers.as_ref().and_then(|numbers| {
+            let lane = numbers.config.lane_index(&place.lane)?;
+            self.meter.eta(numbers, lane, place.position)
+        });
+        WaitingUpdate {
+            epoch: place.epoch,
+            sequence: place.sequence,
+            position: place.position,
+            waiting: place.waiting,
+            eta,
+            state: place.state,
+            lane: place.lane.clone(),
+        }
+    }
+}
+
+/// The update for a lease, with a token signed now.
+pub(super) fn admitted_update(
+    event: &EventId,
+    user: &UserId,
+    lease: &Lease,
+    keys: &AdmissionKeys,
+    now: UnixMs,
+) -> AdmittedUpdate {
+    AdmittedUpdate {
+        epoch: lease.epoch,
+        sequence: lease.sequence,
+        admission_token: keys.sign_lease(event, user, lease, now),
+        claim_by_ms: lease.claim_by_ms,
+        expires_at_ms: lease.expires_at_ms,
+        fence: lease.fence,
+        claimed: lease.claimed,
+    }
+}
+
+impl Conn {
+    /// Ends the stream with a reason.
+    pub(super) fn close(&self, reason: Reason) {
+        self.tell.send_replace(Some(Update::Closed(ClosedUpdate {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            reason,
+        })));
+    }
+
+    /// Tells the position if it is due: near the front each change, far behind every few seconds.
+    fn tell_position(
+        &mut self,
+        bound: u64,
+        lane: usize,
+        numbers: &RoomNumbers,
+        meter: &RateMeter,
+        state_changed: bool,
+    ) {
+        let Phase::Waiting {
+            position,
+            told_at_ms,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let moved = bound < *position;
+        *position = bound.min(*position);
+        let since = numbers.now_ms - *told_at_ms;
+        let every = match *position {
+            0..=NEAR if moved => 0,
+            0..=1_000 => 1_000,
+            _ => 3_000,
+        };
+        if since < every && !state_changed {
+            return;
+        }
+        let update = Update::Waiting(WaitingUpdate {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            position: *position,
+            waiting: numbers.lanes[lane].waiting.max(*position),
+            eta: meter.eta(numbers, lane, *position),
+            state: numbers.state,
+            lane: self.lane.clone(),
+        });
+        let changed = self.tell.send_if_modified(|told| {
+            let changed = told.as_ref() != Some(&update);
+            if changed {
+                *told = Some(update);
+            }
+            changed
+        });
+        if changed {
+            *told_at_ms = numbers.now_ms;
+        }
+    }
+}
+
+/// The rank of `sequence` is at most this, by the samples around it: `min(rank(lo) + seq - lo, rank(hi))`.
+fn upper_bound(known: &[(i64, u64)], at: usize, sequence: i64) -> Option<u64> {
+    let (low, rank) = *known.get(at)?;
+    let distance = u64::try_from(sequence.checked_sub(low)?).ok()?;
+    let bound = rank.saturating_add(distance);
+    Some(match known.get(at + 1) {
+        Some((_, next)) => bound.min(*next),
+        None => bound,
+    })
+}
+
+/// How many of these to look up in a tick, so that all are within the time.
+fn slice_size(people: usize, tick_ms: i64) -> usize {
+    let ticks = usize::try_from(LOOK_UP_WITHIN_MS / tick_ms.max(1))
+        .unwrap_or(1)
+        .max(1);
+    people.div_ceil(ticks).max(64)
+}
+
+/// The id that sorts before all others.
+fn least() -> UserId {
+    UserId::new("\u{20}").unwrap_or_else(|_| unreachable!("a space is an id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_hold_between_samples() {
+        // Ten people with the sequences 1, 5, 6, 7, 20, 21, 30, 40, 41, 50; samples at 1, 20, 50.
+        let line = [1, 5, 6, 7, 20, 21, 30, 40, 41, 50];
+        let known = [(1, 0), (20, 4), (50, 9)];
+        for (rank, sequence) in (0_u64..).zip(line) {
+            let at = known.iter().rposition(|(low, _)| *low <= sequence).unwrap();
+            let bound = upper_bound(&known, at, sequence).unwrap();
+            assert!(bound >= rank, "{sequence}: {bound} < {rank}");
+            assert!(bound <= 9);
+        }
+        assert_eq!(upper_bound(&known, 0, 1), Some(0));
+        assert_eq!(upper_bound(&known, 0, 7), Some(4));
+        assert_eq!(upper_bound(&known, 2, 60), Some(19));
+        assert_eq!(upper_bound(&known, 0, 0), None);
+    }
+
+    #[test]
+    fn everybody_is_looked_up_in_time() {
+        assert_eq!(slice_size(0, 200), 64);
+        assert_eq!(slice_size(20_000, 200) * 40, 20_000);
+    }
+}
