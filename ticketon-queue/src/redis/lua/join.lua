@@ -1,0 +1,65 @@
+-- join: joins people, in order. Who has a place or a live lease keeps it.
+-- KEYS  prelude, then the set of each broker in the batch
+-- ARGV  prelude, then for each person: user, lane, broker or '' for a poll, "broker:connection" or '',
+--       position of the broker's set in KEYS or 0, epoch to resume or ''
+-- OUT   0 {state, {reply, ...}} | -1 | -2
+--       reply: {0 kept or 1 new, WAITING, lane, sequence, rank, waiting} | {0 or 1, ADMITTED, lease}
+--              | {-3} broker lapsed | {-4} room full | {-5} refused by the state | {-6, ending}
+local refusal = open_room()
+if refusal then return refusal end
+read_lanes('seq:')
+read_lanes('mark:')
+read_lanes('pass:')
+local length, waiting = lengths()
+
+local function join(user, lane, broker, owner, connections, resume)
+  if broker ~= '' then
+    local until_ms = call('ZSCORE', BROKERS, broker)
+    if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end
+  end
+  local lease = live_lease(user)
+  if lease then
+    show_up(user, owner, connections, false)
+    return {0, ADMITTED, lease.text}
+  end
+  local kept, kept_sequence = waits(user)
+  if kept then
+    show_up(user, owner, connections, true)
+    return {0, WAITING, kept, kept_sequence, rank(kept, kept_sequence), length[kept]}
+  end
+  if resume == R.epoch then return {GONE_CODE, gone_of(user) or 'left:0'} end
+  if R.state ~= 'open' and R.state ~= 'scheduled' and R.state ~= 'paused' then return {REFUSED} end
+  if waiting >= R.max_waiting then return {FULL} end
+
+  local name = NAMES[lane]
+  local sequence = R['seq:' .. name] + 1
+  put('seq:' .. name, sequence)
+  put('joined', R.joined + 1)
+  call('HDEL', GONE, user)
+  call('ZREM', GONE_ENDS, user)
+  settle_budget()
+  if R.state == 'open' and waiting == 0 and R.budget_milli >= 1000 and not guarded()
+    and taken() < R.capacity then
+    lease = new_lease(lane, sequence)
+    write_lease(user, lease)
+    call('ZREM', AWAY, user)
+    show_up(user, owner, connections, false)
+    return {1, ADMITTED, lease.text}
+  end
+  if length[lane] == 0 then
+    put('pass:' .. name, math.max(R['pass:' .. name], R.pass))
+  end
+  call('ZADD', line(lane), sequence, user)
+  length[lane] = length[lane] + 1
+  waiting = waiting + 1
+  show_up(user, owner, connections, true)
+  return {1, WAITING, lane, sequence, rank(lane, sequence), length[lane]}
+end
+
+local replies = {}
+for i = 4, #ARGV, 6 do
+  replies[#replies + 1] = join(
+    ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5])
+end
+flush()
+return {0, R.state, replies}
