@@ -231,6 +231,15 @@ impl Broker {
         view.waiting_update(place)
     }
 
+    /// The grace of a room that this process watches, in milliseconds.
+    #[cfg(feature = "http")]
+    pub(crate) fn grace_ms(&self, event: &EventId) -> Option<u64> {
+        let room = self.existing(event)?;
+        let view = room.view();
+        let config = &view.numbers.as_ref()?.config;
+        Some(config.away_grace_ms().unsigned_abs())
+    }
+
     /// Something happened to this person at this process: look them up now.
     pub(crate) fn hint(&self, event: &EventId, user: &UserId) {
         if let Some(room) = self.existing(event) {

@@ -6,6 +6,10 @@ pub mod clock;
 pub mod config;
 mod dispatcher;
 pub mod error;
+#[cfg(feature = "http")]
+pub mod guard;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod id;
 mod joins;
 mod line;

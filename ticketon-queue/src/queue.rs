@@ -389,7 +389,9 @@ impl WaitingQueue {
         })
     }
 
-    fn admitted(&self, event: &EventId, user: &UserId, lease: &Lease) -> AdmittedUpdate {
+    /// The update that a lease reads as, with a token signed now.
+    #[must_use]
+    pub fn admitted(&self, event: &EventId, user: &UserId, lease: &Lease) -> AdmittedUpdate {
         AdmittedUpdate {
             epoch: lease.epoch,
             sequence: lease.sequence,
@@ -429,6 +431,12 @@ impl WaitingQueue {
     #[must_use]
     pub fn describe(&self, event: &EventId, place: &crate::store::Place) -> WaitingUpdate {
         self.0.broker.waiting_update(event, place)
+    }
+
+    /// How long a place is kept without a connection, in milliseconds, as far as this process knows.
+    #[cfg(feature = "http")]
+    pub(crate) fn grace_ms(&self, event: &EventId) -> Option<u64> {
+        self.0.broker.grace_ms(event)
     }
 
     /// Gives up a place or an admission. With a fence, an admission is given up only if it has it.

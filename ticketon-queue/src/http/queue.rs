@@ -1,0 +1,358 @@
+//! The calls of people who wait: join, look, leave, and their own lease.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::headers::{AdmissionSource, accepts, admission_from, is_same_origin};
+use super::identity::Principal;
+use super::problem::{Code, Problem};
+use super::route::{Body, Endpoint, Inbound, Op, ROUTES, Route};
+use super::sse::SseEvent;
+use super::wire;
+use crate::broker::{ClosedUpdate, Update, Updates};
+use crate::clock::Clock;
+use crate::guard::{Door, Guard, GuardRequest};
+use crate::id::{EventId, random_u64};
+use crate::queue::{JoinOptions, Joined, WaitingQueue, Watched};
+use crate::store::{Left, Standing};
+
+/// A comment goes out after this long without an event.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Serves [`ROUTES`].
+#[derive(Debug, Clone)]
+pub struct QueueHttp {
+    queue: WaitingQueue,
+    entry: Guard,
+}
+
+impl QueueHttp {
+    /// The calls of this queue.
+    #[must_use]
+    pub fn new(queue: &WaitingQueue) -> Self {
+        Self {
+            queue: queue.clone(),
+            entry: Guard::new(queue).cache(Duration::ZERO),
+        }
+    }
+
+    async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let event = event_of(request)?;
+        let caller = request
+            .caller
+            .as_ref()
+            .ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+        match op {
+            Op::Join => self.join(&event, caller, request).await,
+            Op::Status => self.status(&event, caller).await,
+            Op::Leave => self.leave(&event, caller, request).await,
+            Op::Entry => self.entry(&event, caller, request).await,
+            _ => Err(Problem::new(Code::NotFound)),
+        }
+    }
+
+    async fn join(
+        &self,
+        event: &EventId,
+        caller: &Principal,
+        request: &Inbound,
+    ) -> Result<Response<Body>, Problem> {
+        let form = form_of(request)?;
+        let last = request.headers.get("last-event-id");
+        let last = last.and_then(|id| id.to_str().ok()).unwrap_or_default();
+        if form == Form::Nothing || last.ends_with("-end") {
+            return Ok(empty(StatusCode::NO_CONTENT));
+        }
+        let resumed = parse_id(last);
+        let options = JoinOptions {
+            lane: caller.lane.clone(),
+            resume: resumed.map(|(epoch, _)| epoch),
+        };
+        if form == Form::Json {
+            let options = JoinOptions {
+                resume: None,
+                ..options
+            };
+            let joined = self.queue.join_with(event, &caller.user, options).await?;
+            return self.polled(event, joined);
+        }
+        match self.queue.watch_with(event, &caller.user, options).await? {
+            Watched::Stream(updates) => Ok(events(self.stream(updates))),
+            Watched::Refused(Joined::Gone { reason, epoch }) => {
+                let sequence = resumed.map_or(0, |(_, sequence)| sequence);
+                let closed = closed_event(&ClosedUpdate {
+                    epoch,
+                    sequence,
+                    reason,
+                });
+                Ok(events(stream::iter([closed])))
+            }
+            Watched::Refused(refused) => self.polled(event, refused),
+        }
+    }
+
+    /// The answer to a poll.
+    fn polled(&self, event: &EventId, joined: Joined) -> Result<Response<Body>, Problem> {
+        match joined {
+            Joined::Waiting(update) => {
+                let retry_after_ms = self.retry_after_ms(event, update.position);
+                let body = wire::merge(
+                    json!({"status": "waiting", "retryAfterMs": retry_after_ms}),
+                    wire::waiting(&update),
+                );
+                Ok(json_response(StatusCode::ACCEPTED, &body))
+            }
+            Joined::Admitted(update) => {
+                let body = wire::merge(
+                    json!({"status": "admitted", "retryAfterMs": Value::Null}),
+                    wire::admitted(&update),
+                );
+                Ok(json_response(StatusCode::OK, &body))
+            }
+            Joined::Gone { reason, .. } => {
+                Err(Problem::new(Code::NotJoined).detail(format!("the place ended: {reason}")))
+            }
+            Joined::Full { retry_after } => {
+                Err(Problem::new(Code::RoomFull).retry_after(retry_after))
+            }
+            Joined::Refused { state } => Err(Problem::room_refuses(state)),
+        }
+    }
+
+    /// Near the front people ask every one or two seconds, far behind less often, and always well within the grace.
+    fn retry_after_ms(&self, event: &EventId, position: u64) -> u64 {
+        let base = match position {
+            0..=50 => 1_000,
+            51..=1_000 => 3_000,
+            _ => 8_000,
+        };
+        let grace = self.queue.grace_ms(event).unwrap_or(3_000);
+        // Spread, so that people who came together do not ask together.
+        (base + random_u64() % (base / 4)).min(grace / 3).max(250)
+    }
+
+    async fn status(&self, event: &EventId, caller: &Principal) -> Result<Response<Body>, Problem> {
+        let joined = match self.queue.standing(event, &caller.user).await? {
+            Standing::Waiting(place) => Joined::Waiting(self.queue.describe(event, &place)),
+            Standing::Admitted(lease) => {
+                Joined::Admitted(self.queue.admitted(event, &caller.user, &lease))
+            }
+            Standing::Gone { reason, .. } => {
+                return Err(
+                    Problem::new(Code::NotJoined).detail(format!("the place ended: {reason}"))
+                );
+            }
+            Standing::Absent => return Err(Problem::new(Code::NotJoined)),
+        };
+        let mut response = self.polled(event, joined)?;
+        *response.status_mut() = StatusCode::OK;
+        Ok(response)
+    }
+
+    async fn leave(
+        &self,
+        event: &EventId,
+        caller: &Principal,
+        request: &Inbound,
+    ) -> Result<Response<Body>, Problem> {
+        if !is_same_origin(&request.headers) {
+            return Err(Problem::new(Code::Forbidden).detail("the request comes from another site"));
+        }
+        // A token in the header says which admission is meant. The cookie may be of an earlier one.
+        let fence = admission_from(&request.headers, event)
+            .filter(|(_, source)| *source == AdmissionSource::Header)
+            .and_then(|(token, _)| self.queue.verify(token).ok())
+            .filter(|claims| claims.event == *event && claims.user == caller.user)
+            .map(|claims| claims.fence);
+        match self.queue.leave(event, &caller.user, fence).await? {
+            // An older admission of the same person ended by itself: it is left already.
+            Left::Waiting | Left::Admitted | Left::NotJoined | Left::Stale => {
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
+        }
+    }
+
+    async fn entry(
+        &self,
+        event: &EventId,
+        caller: &Principal,
+        request: &Inbound,
+    ) -> Result<Response<Body>, Problem> {
+        let door = self
+            .entry
+            .admit(&GuardRequest {
+                event,
+                method: &Method::GET,
+                headers: &request.headers,
+                address: "/",
+                caller: Some(caller),
+                page: false,
+            })
+            .await;
+        let admission = match door {
+            Door::Open(admission) => admission,
+            Door::Refuse(problem) => return Err(problem),
+            Door::Redirect(_) => return Err(Problem::new(Code::AdmissionRequired)),
+        };
+        let Standing::Admitted(lease) = self.queue.standing(event, &caller.user).await? else {
+            return Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended"));
+        };
+        let mut response = json_response(StatusCode::OK, &wire::entry(&lease));
+        response.headers_mut().extend(admission.headers());
+        Ok(response)
+    }
+
+    /// The events of a connection: a retry hint, then each update, with comments in between.
+    fn stream(
+        &self,
+        updates: Updates,
+    ) -> impl futures_util::Stream<Item = SseEvent> + Send + use<> {
+        let clock = Arc::clone(self.queue.clock());
+        let hint = SseEvent::retry(1_000 + random_u64() % 2_000);
+        let events = stream::unfold(
+            (updates, clock),
+            |(mut updates, clock): (Updates, Arc<dyn Clock>)| async move {
+                let event = tokio::select! {
+                    update = updates.next() => update_event(&update?)?,
+                    () = clock.sleep(KEEP_ALIVE) => SseEvent::keep_alive(),
+                };
+                Some((event, (updates, clock)))
+            },
+        );
+        stream::once(async { hint }).chain(events)
+    }
+}
+
+#[async_trait]
+impl Endpoint for QueueHttp {
+    fn routes(&self) -> &'static [Route] {
+        ROUTES
+    }
+
+    async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
+        // Looking at headers must not join anybody.
+        if request.method == Method::HEAD {
+            return empty(StatusCode::OK);
+        }
+        self.answer(op, &request)
+            .await
+            .unwrap_or_else(Problem::into_response)
+    }
+}
+
+/// What a join answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Events,
+    Json,
+    /// A prefetch: nothing at all.
+    Nothing,
+}
+
+fn form_of(request: &Inbound) -> Result<Form, Problem> {
+    let headers = &request.headers;
+    let names = |name: &str| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
+    };
+    if names("sec-purpose") || names("purpose") || names("x-moz") {
+        return Ok(Form::Nothing);
+    }
+    if accepts(headers, "text/event-stream") {
+        return Ok(Form::Events);
+    }
+    let page = accepts(headers, "text/html") || accepts(headers, "application/xhtml+xml");
+    let json = accepts(headers, "application/json") || accepts(headers, "application/*");
+    let any = !headers.contains_key(header::ACCEPT) || accepts(headers, "*/*");
+    if json || (any && !page) {
+        return Ok(Form::Json);
+    }
+    Err(Problem::new(Code::NotAcceptable)
+        .detail("Accept text/event-stream to join and stream, or application/json to join and ask"))
+}
+
+/// The event of the path.
+pub(super) fn event_of(request: &Inbound) -> Result<EventId, Problem> {
+    let text = request.params.get("eventId").unwrap_or_default();
+    EventId::new(text).map_err(|error| Problem::from(&error))
+}
+
+/// `<epoch>-<sequence>`.
+fn parse_id(id: &str) -> Option<(u64, i64)> {
+    let (epoch, sequence) = id.split_once('-')?;
+    Some((epoch.parse().ok()?, sequence.parse().ok()?))
+}
+
+/// The event of an update; `None` ends the stream without one.
+fn update_event(update: &Update) -> Option<SseEvent> {
+    Some(match update {
+        Update::Waiting(update) => SseEvent::new(
+            "waiting",
+            format!("{}-{}", update.epoch, update.sequence),
+            wire::waiting(update).to_string(),
+        ),
+        Update::Admitted(update) => SseEvent::new(
+            "admitted",
+            format!("{}-{}", update.epoch, update.sequence),
+            wire::admitted(update).to_string(),
+        ),
+        Update::Closed(update) => closed_event(update),
+        Update::Reconnect { after_ms } => SseEvent::retry(*after_ms),
+        Update::Refused(_) => return None,
+    })
+}
+
+fn closed_event(update: &ClosedUpdate) -> SseEvent {
+    SseEvent::new(
+        "closed",
+        format!("{}-{}-end", update.epoch, update.sequence),
+        json!({"reason": update.reason}).to_string(),
+    )
+}
+
+fn events(events: impl futures_util::Stream<Item = SseEvent> + Send + 'static) -> Response<Body> {
+    let mut response = Response::new(Body::Events(events.boxed()));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "Accept"),
+        // Compression would hold events back.
+        (header::CONTENT_ENCODING, "identity"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// An answer without a body.
+pub(super) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer in JSON.
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::Full(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::VARY, "Accept"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,279 @@
+//! The route table, and what goes in and out of a call.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use http::{HeaderMap, Method, Response};
+
+use super::identity::Principal;
+use super::problem::{Code, Problem};
+use super::sse::SseEvent;
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Op {
+    /// Join, stream or poll.
+    Join,
+    /// Look, without joining.
+    Status,
+    /// Leave, waiting or admitted.
+    Leave,
+    /// The own lease.
+    Entry,
+    /// All rooms' numbers, by pages.
+    ListRooms,
+    /// One room's numbers.
+    GetRoom,
+    /// Make or change a room.
+    PutRoom,
+    /// Change a room's state.
+    ChangeRoom,
+    /// The waiting page.
+    WaitingPage,
+    /// A file that the waiting page needs.
+    Asset,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// Whoever the host has identified.
+    Identified,
+    /// An identified person with a live admission to the event.
+    Admitted,
+    /// Whoever carries the admin token.
+    Admin,
+}
+
+/// One route: what an adapter needs to register it and a document needs to describe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// What it does.
+    pub op: Op,
+    /// Its method.
+    pub method: &'static str,
+    /// Its path, with `{name}` for parameters.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// The most bytes its body may have.
+    pub body_limit: usize,
+    /// The JSON shape of its body, by name.
+    pub request: Option<&'static str>,
+    /// The JSON shape of its answer, by name.
+    pub response: Option<&'static str>,
+    /// One line for people.
+    pub summary: &'static str,
+}
+
+impl Route {
+    /// Its method, typed.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET)
+    }
+}
+
+/// The routes for people who wait.
+pub const ROUTES: &[Route] = &[
+    Route {
+        op: Op::Join,
+        method: "GET",
+        path: "/events/{eventId}/tickets/waiting",
+        access: Access::Identified,
+        body_limit: 0,
+        request: None,
+        response: Some("Place"),
+        summary: "Join; stream with Accept: text/event-stream, answer once with application/json",
+    },
+    Route {
+        op: Op::Leave,
+        method: "DELETE",
+        path: "/events/{eventId}/tickets/waiting",
+        access: Access::Identified,
+        body_limit: 0,
+        request: None,
+        response: None,
+        summary: "Leave, waiting or admitted",
+    },
+    Route {
+        op: Op::Status,
+        method: "GET",
+        path: "/events/{eventId}/tickets/waiting/status",
+        access: Access::Identified,
+        body_limit: 0,
+        request: None,
+        response: Some("Place"),
+        summary: "Look, without joining",
+    },
+    Route {
+        op: Op::Entry,
+        method: "GET",
+        path: "/events/{eventId}/tickets/entry",
+        access: Access::Admitted,
+        body_limit: 0,
+        request: None,
+        response: Some("Entry"),
+        summary: "The own lease; claims it",
+    },
+];
+
+/// The routes for operators.
+pub const ADMIN_ROUTES: &[Route] = &[
+    Route {
+        op: Op::ListRooms,
+        method: "GET",
+        path: "/admin/rooms",
+        access: Access::Admin,
+        body_limit: 0,
+        request: None,
+        response: Some("Rooms"),
+        summary: "All rooms' numbers: ?limit= (1 to 1000) and ?after= page through them",
+    },
+    Route {
+        op: Op::GetRoom,
+        method: "GET",
+        path: "/admin/rooms/{eventId}",
+        access: Access::Admin,
+        body_limit: 0,
+        request: None,
+        response: Some("Numbers"),
+        summary: "One room's numbers",
+    },
+    Route {
+        op: Op::PutRoom,
+        method: "PUT",
+        path: "/admin/rooms/{eventId}",
+        access: Access::Admin,
+        body_limit: 16 * 1024,
+        request: Some("Config"),
+        response: Some("Numbers"),
+        summary: "Make or change a room",
+    },
+    Route {
+        op: Op::ChangeRoom,
+        method: "POST",
+        path: "/admin/rooms/{eventId}/{verb}",
+        access: Access::Admin,
+        body_limit: 1024,
+        request: None,
+        response: Some("Numbers"),
+        summary: "Change a room's state: open, pause, resume, drain, soldOut, close",
+    },
+];
+
+/// The path parameters of a call, percent-decoded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// The parameter with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Params {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+/// A call, as an adapter hands it over.
+#[derive(Debug, Clone)]
+pub struct Inbound {
+    /// The method: `HEAD` reaches `GET` routes.
+    pub method: Method,
+    /// The path parameters.
+    pub params: Params,
+    /// The query, without `?`.
+    pub query: Option<String>,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Who calls, as the host identified them.
+    pub caller: Option<Principal>,
+    /// The body, collected under the route's limit.
+    pub body: Bytes,
+}
+
+impl Inbound {
+    /// A query parameter, percent-decoded; the first of its name.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<String> {
+        let query = self.query.as_deref()?;
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.into_owned())
+    }
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// All of it.
+    Full(Bytes),
+    /// Server-sent events, until the stream ends.
+    Events(BoxStream<'static, SseEvent>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => f.debug_tuple("Full").field(&bytes.len()).finish(),
+            Self::Events(_) => f.write_str("Events(..)"),
+        }
+    }
+}
+
+/// A set of routes that an adapter can serve.
+#[async_trait]
+pub trait Endpoint: Send + Sync + 'static {
+    /// The routes.
+    fn routes(&self) -> &'static [Route];
+
+    /// Answers a call to one of them.
+    async fn call(&self, op: Op, request: Inbound) -> Response<Body>;
+}
+
+/// What a known path answers to a method it does not have.
+#[must_use]
+pub fn method_not_allowed(allow: &str) -> Response<Body> {
+    let mut response = Problem::new(Code::MethodNotAllowed)
+        .detail(format!("this path answers to {allow}"))
+        .into_response();
+    if let Ok(allow) = http::HeaderValue::from_str(allow) {
+        response.headers_mut().insert(http::header::ALLOW, allow);
+    }
+    response
+}
+
+/// What an unknown path answers.
+#[must_use]
+pub fn not_found() -> Response<Body> {
+    Problem::new(Code::NotFound).into_response()
+}
+
+/// What a body over the route's limit answers.
+#[must_use]
+pub fn too_large(limit: usize) -> Response<Body> {
+    Problem::new(Code::TooLarge)
+        .detail(format!("the body may have at most {limit} bytes"))
+        .into_response()
+}
