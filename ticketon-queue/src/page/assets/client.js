@@ -354,7 +354,7 @@ class ServerClock {
     const date = Date.parse(header ?? '');
     if (Number.isNaN(date)) return;
     const low = date - Date.now();
-    const high = date + 1_500 - sentAt;
+    const high = date + 1_000 - sentAt;
     this.#low = Math.max(this.#low, low);
     this.#high = Math.min(this.#high, high);
     if (this.#low > this.#high) [this.#low, this.#high] = [low, high];

@@ -11,22 +11,28 @@ export function pickLanguage() {
   const wishes = [asked, remembered(), ...(navigator.languages ?? [navigator.language])];
   for (const wish of wishes) {
     const language = (wish ?? '').toLowerCase().split('-')[0];
-    if (Object.hasOwn(TEXTS, language)) return language;
+    if (!Object.hasOwn(TEXTS, language)) continue;
+    if (wish === asked) keep(language);
+    return language;
   }
   return 'en';
 }
 
 /** Keeps the choice for the next pages, and out of an address that says otherwise. */
 export function rememberLanguage(language) {
-  try {
-    localStorage.setItem(LANGUAGE_KEY, language);
-  } catch {
-    // Storage may be denied; the choice then lasts for this page.
-  }
+  keep(language);
   const address = new URL(location.href);
   if (address.searchParams.has('lang')) {
     address.searchParams.set('lang', language);
     history.replaceState(history.state, '', address);
+  }
+}
+
+function keep(language) {
+  try {
+    localStorage.setItem(LANGUAGE_KEY, language);
+  } catch {
+    // Storage may be denied; the choice then lasts for this page.
   }
 }
 
@@ -80,7 +86,7 @@ export const TEXTS = {
     waitingRoom: 'Waiting room',
     joining: 'Getting you a place in line...',
     place: (count) => ["You're number ", count, ''],
-    noPlaceYet: "You're in",
+    noPlaceYet: "You're in the draw.",
     eta(lowSeconds, highSeconds) {
       const range = etaRange(lowSeconds, highSeconds);
       if (range === null) return 'estimating the wait';
@@ -166,7 +172,7 @@ export const TEXTS = {
     waitingRoom: '대기실',
     joining: '순번을 받고 있어요...',
     place: (count) => ['대기 순번 ', count, '번'],
-    noPlaceYet: '참여 완료',
+    noPlaceYet: '추첨에 참여했어요.',
     eta(lowSeconds, highSeconds) {
       const range = etaRange(lowSeconds, highSeconds);
       if (range === null) return '예상 대기 시간 계산 중';
