@@ -58,6 +58,10 @@ export function formatDate(timestamp) {
   }).format(date);
 }
 
+export function formatTime(timestamp) {
+  return new Intl.DateTimeFormat(app.language, { hour: 'numeric', minute: '2-digit' }).format(new Date(timestamp));
+}
+
 export function element(name, className, content) {
   const made = document.createElement(name);
   if (className) made.className = className;
@@ -86,20 +90,49 @@ export function poster({ id, image }) {
   const [ground, first, second, third] = INKS[Math.floor(random() * INKS.length)];
   const svg = shape('svg', { class: 'poster', viewBox: '0 0 400 400', preserveAspectRatio: 'xMidYMid slice', 'aria-hidden': 'true' });
   svg.append(shape('rect', { width: 400, height: 400, fill: ground }));
-  const x = random() < 0.5 ? 120 : 280;
-  const y = 150 + random() * 40;
-  for (let ring = 0; ring < 7; ring += 1) {
-    svg.append(shape('circle', {
-      cx: x, cy: y, r: 300 - ring * 42, fill: 'none', stroke: ring % 3 === 2 ? third : first, 'stroke-width': ring % 2 ? 9 : 20,
-    }));
-  }
-  svg.append(shape('circle', { cx: x, cy: y, r: 62, fill: second }));
-  const bars = 13;
-  for (let bar = 0; bar < bars; bar += 1) {
-    const height = 36 + random() * 120;
-    svg.append(shape('rect', { x: (bar * 400) / bars, y: 400 - height, width: 400 / bars + 0.5, height, fill: bar % 3 === 1 ? second : first }));
-  }
+  const paint = [sunrise, waves, spotlights][Math.floor(random() * 3)];
+  svg.append(...paint(random, first, second, third));
   return svg;
+}
+
+function sunrise(random, first, second, third) {
+  const cx = random() < 0.5 ? 120 : 280;
+  const cy = 150 + random() * 40;
+  const rings = range(7).map((ring) => shape('circle', {
+    cx, cy, r: 300 - ring * 42, fill: 'none', stroke: ring % 3 === 2 ? third : first, 'stroke-width': ring % 2 ? 9 : 20,
+  }));
+  const bars = range(13).map((bar) => {
+    const height = 60 + random() * 120;
+    return shape('rect', { x: (bar * 400) / 13, y: 400 - height, width: 31.5, height, fill: bar % 3 === 1 ? second : first });
+  });
+  return [...rings, shape('circle', { cx, cy, r: 62, fill: second }), ...bars];
+}
+
+function waves(random, first, second, third) {
+  const cx = 90 + random() * 220;
+  const moon = shape('circle', { cx, cy: 120, r: 78, fill: second });
+  const rows = range(6).map((row) => {
+    const y = 165 + row * 44;
+    const lift = 26 + random() * 26;
+    return shape('path', {
+      d: `M-20 ${y}Q60 ${y - lift} 140 ${y}T300 ${y}T460 ${y}V420H-20Z`, fill: [third, first, second][row % 3],
+    });
+  });
+  return [moon, ...rows];
+}
+
+function spotlights(random, first, second, third) {
+  const beams = range(5).map((beam) => {
+    const from = 30 + beam * 85;
+    const to = 400 * random();
+    return shape('polygon', { points: `${from - 8},-5 ${from + 8},-5 ${to + 75},405 ${to - 75},405`, fill: beam % 2 ? third : second, opacity: 0.82 });
+  });
+  const crowd = range(11).map((person) => shape('circle', { cx: person * 40, cy: 392 - (person % 2) * 16 - random() * 12, r: 34, fill: first }));
+  return [...beams, ...crowd];
+}
+
+function range(length) {
+  return Array.from({ length }, (_, index) => index);
 }
 
 export function shape(name, attributes) {

@@ -5,7 +5,7 @@
 
 import { WaitingClient } from '/ticketon/client.js';
 import { formatClock } from '/ticketon/texts.js';
-import { app, drawInLanguage, fetchEvents, localized } from './app.js';
+import { app, drawInLanguage, fetchEvents, formatTime, localized } from './app.js';
 
 const READ_EVERY_MS = 15_000;
 const RETRY_MS = 3_000;
@@ -35,7 +35,7 @@ function draw() {
   byId('stub').hidden = over || !now.lease;
   byId('note').textContent = now.note ? text[now.note] : '';
   byId('note').classList.toggle('tk-note-shown', now.note !== null);
-  if (now.lease) byId('fence').textContent = `#${now.lease.fence}`;
+  if (now.lease) byId('until').textContent = formatTime(now.lease.expiresAt);
   drawTime();
 }
 
