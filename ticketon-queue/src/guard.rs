@@ -382,7 +382,7 @@ fn page_uri(page: &str, event: &EventId, address: &str) -> Option<Uri> {
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
-fn percent_encode(text: &str) -> String {
+pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

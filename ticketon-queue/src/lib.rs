@@ -14,6 +14,8 @@ pub mod id;
 mod joins;
 mod line;
 pub mod memory;
+#[cfg(feature = "page")]
+pub mod page;
 pub mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
