@@ -26,7 +26,7 @@ use crate::config::RoomConfig;
 use crate::error::{QueueError, StoreError};
 use crate::id::{ConnId, EventId, LaneName, UserId, random_u64};
 use crate::joins::Joins;
-use crate::queue::stopped;
+use crate::queue::{Woken, next_tick};
 use crate::store::{JoinReply, JoinRequest, Place, Presence, QueueStore};
 use crate::token::AdmissionKeys;
 
@@ -277,13 +277,15 @@ impl Broker {
             metrics::histogram!("ticketon_tick_seconds", "of" => "broker")
                 .record(started.elapsed().as_secs_f64());
             let tick = Duration::from_millis(TICK_MS.unsigned_abs());
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = self.clock.sleep(tick) => {}
-                () = self.poked.notified() => {
-                    // Let what comes together be told together.
-                    self.clock.sleep(Duration::from_millis(10)).await;
-                }
+            let woken = next_tick(
+                &*self.clock,
+                tick,
+                &self.poked,
+                Duration::from_millis(10),
+                &mut stop,
+            );
+            if woken.await == Woken::Stopped {
+                break;
             }
         }
         self.close_all().await;

@@ -15,7 +15,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::config::TICK_MS;
 use crate::error::StoreError;
 use crate::id::EventId;
-use crate::queue::stopped;
+use crate::queue::{Woken, next_tick};
 use crate::store::{MAX_BATCH, QueueStore, TakenOver, Tick};
 
 /// How often the list of rooms is read, in milliseconds.
@@ -84,17 +84,18 @@ impl Dispatcher {
             self.tick_due(&mut seen, now).await;
             metrics::histogram!("ticketon_tick_seconds", "of" => "dispatcher")
                 .record(started.elapsed().as_secs_f64());
-            tokio::select! {
-                () = stopped(&mut stop) => return,
-                () = self.clock.sleep(Duration::from_millis(TICK_MS)) => {}
-                () = self.poked.notified() => {
+            let tick = Duration::from_millis(TICK_MS);
+            let woken = next_tick(&*self.clock, tick, &self.poked, tick / 10, &mut stop);
+            match woken.await {
+                Woken::Due => {}
+                Woken::Poked => {
                     // A room was made or changed here.
                     rooms_at_ms = UnixMs::MIN;
                     for room in seen.values_mut() {
                         room.due_at_ms = UnixMs::MIN;
                     }
-                    self.clock.sleep(Duration::from_millis(TICK_MS / 10)).await;
                 }
+                Woken::Stopped => return,
             }
         }
     }

@@ -531,7 +531,41 @@ fn known<T>(event: &EventId, reply: Option<T>) -> Result<T, QueueError> {
     })
 }
 
+/// How a wait between two ticks ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The tick is due.
+    Due,
+    /// Something changed.
+    Poked,
+    /// The queue is shut down.
+    Stopped,
+}
+
+/// Waits for the next tick, a poke (and then a moment, so that what comes together is done together), or the end.
+pub(crate) async fn next_tick(
+    clock: &dyn Clock,
+    tick: Duration,
+    poked: &Notify,
+    moment: Duration,
+    stop: &mut watch::Receiver<bool>,
+) -> Woken {
+    let wait = async {
+        tokio::select! {
+            () = clock.sleep(tick) => Woken::Due,
+            () = poked.notified() => {
+                clock.sleep(moment).await;
+                Woken::Poked
+            }
+        }
+    };
+    tokio::select! {
+        () = stopped(stop) => Woken::Stopped,
+        woken = wait => woken,
+    }
+}
+
 /// Returns once the queue is shut down, or its last handle is gone.
-pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
 }
