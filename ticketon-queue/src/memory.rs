@@ -71,8 +71,11 @@ impl MemoryStore {
     }
 
     fn with<T>(&self, event: &EventId, verb: impl FnOnce(&mut Room, UnixMs) -> T) -> Option<T> {
+        let mut rooms = self.rooms();
+        // Read under the lock: a room whose time goes back by a millisecond earns its budget twice, and
+        // takes it for a clock step.
         let now = self.clock.now_ms();
-        self.rooms().get_mut(event).map(|room| verb(room, now))
+        rooms.get_mut(event).map(|room| verb(room, now))
     }
 }
 
@@ -83,8 +86,8 @@ impl QueueStore for MemoryStore {
         event: &EventId,
         config: &RoomConfig,
     ) -> Result<RoomSaved, StoreError> {
-        let now = self.clock.now_ms();
         let mut rooms = self.rooms();
+        let now = self.clock.now_ms();
         if let Some(room) = rooms.get_mut(event) {
             return Ok(room.save(config, now));
         }
