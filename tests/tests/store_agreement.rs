@@ -1,6 +1,11 @@
 //! The stores against the model: whatever is asked of a room, in whatever order and at whatever
 //! time, the pure model, the memory store and the Redis store give the same answer.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in tests a failed unwrap is the failure itself"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
