@@ -97,6 +97,7 @@ export const APP_TEXTS = {
     preview: {
       same: 'Change a number to see its effect first.',
       rate: (rate, next, before) => `${rate}/s: the last person waits ${next}, not ${before}.`,
+      rateSame: (rate, wait) => `${rate}/s: the last person still waits about ${wait}.`,
       rateEmpty: (rate) => `${rate}/s: nobody waits, so nobody waits longer or shorter.`,
       full: 'The room is full now: capacity, not pace, sets the wait.',
       more: (more) => `${more} more people may be inside at once.`,
@@ -209,6 +210,7 @@ export const APP_TEXTS = {
     preview: {
       same: '숫자를 바꾸면 효과를 먼저 보여 드려요.',
       rate: (rate, next, before) => `초당 ${rate}명: 마지막 사람의 대기 시간이 ${before}에서 ${next}${next.endsWith('초') ? '로' : '으로'} 바뀌어요.`,
+      rateSame: (rate, wait) => `초당 ${rate}명: 마지막 사람의 대기 시간은 그대로 ${wait} 정도예요.`,
       rateEmpty: (rate) => `초당 ${rate}명: 지금은 대기하는 사람이 없어요.`,
       full: '지금은 정원이 가득 차서, 속도가 아니라 정원이 대기 시간을 정해요.',
       more: (more) => `동시에 ${more}명 더 들어올 수 있어요.`,

@@ -183,7 +183,7 @@ function drawPreview(room) {
       lines.push(preview.rateEmpty(count(rate)));
     } else {
       const [next, before] = [rate, config.admitPerSecond].map((pace) => span(Math.ceil(room.waiting / pace)));
-      lines.push(preview.rate(count(rate), next, before));
+      lines.push(next === before ? preview.rateSame(count(rate), before) : preview.rate(count(rate), next, before));
     }
     if (isFull(room) && capacity <= config.capacity && room.waiting > 0) lines.push(preview.full);
   }
