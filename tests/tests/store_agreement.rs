@@ -561,7 +561,7 @@ fn a_room_that_does_not_exist_answers_nothing() {
             );
             assert_eq!(store.take_over(&event, broker(0)).await.unwrap(), None);
             store.save_room(&event, &config(0)).await.unwrap();
-            assert_eq!(store.rooms().await.unwrap(), [event.clone()]);
+            assert_eq!(store.rooms().await.unwrap(), std::slice::from_ref(&event));
             store.ping().await.unwrap();
         }
     });

@@ -387,6 +387,23 @@ async fn scripts_touch_only_the_keys_that_they_declare() {
 }
 
 #[tokio::test]
+async fn the_number_of_rooms_is_bounded() {
+    let server = RedisServer::start().await;
+    let store = RedisStore::connect(server.url()).await.unwrap();
+    let config = |capacity| RoomConfig::builder().capacity(capacity).build().unwrap();
+    store.save_room(&event(), &config(1)).await.unwrap();
+    let fill = "for i = 2, 100000 do redis.call('SADD', KEYS[1], 'room-' .. i) end";
+    server.cli(&["EVAL", fill, "1", "ticketon:rooms"]).await;
+    let other = EventId::new("one-too-many").unwrap();
+    let refused = store.save_room(&other, &config(1)).await.unwrap();
+    assert_eq!(refused, RoomSaved::TooManyRooms { limit: 100_000 });
+    assert_eq!(store.numbers(&other).await.unwrap(), None);
+    let changed = store.save_room(&event(), &config(2)).await.unwrap();
+    assert_eq!(changed, RoomSaved::Changed);
+    assert_eq!(store.rooms().await.unwrap().len(), 100_000);
+}
+
+#[tokio::test]
 async fn the_feed_of_changes_is_bounded() {
     let server = RedisServer::start().await;
     let store = RedisStore::connect(server.url()).await.unwrap();
