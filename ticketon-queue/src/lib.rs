@@ -22,6 +22,7 @@ pub mod redis;
 pub mod room;
 pub mod state;
 pub mod store;
+mod telemetry;
 mod token;
 
 #[cfg(feature = "redis")]

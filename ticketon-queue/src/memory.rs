@@ -223,4 +223,8 @@ impl QueueStore for MemoryStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    fn name(&self) -> &'static str {
+        "memory"
+    }
 }

@@ -116,6 +116,7 @@ impl WaitingQueueBuilder {
     /// [`QueueError::Store`] when the store does not answer.
     pub async fn start(self) -> Result<WaitingQueue, QueueError> {
         self.store.ping().await?;
+        crate::telemetry::describe();
         let keys = self.keys.unwrap_or_else(AdmissionKeys::random);
         let joins = Joins::new(Arc::clone(&self.store));
         let broker = Broker::new(
@@ -230,6 +231,12 @@ impl WaitingQueue {
     #[must_use]
     pub fn secure_cookies(&self) -> bool {
         self.0.secure_cookies
+    }
+
+    /// What the store is, for example `memory` or `redis`.
+    #[must_use]
+    pub fn store_name(&self) -> &'static str {
+        self.0.store.name()
     }
 
     /// Whether the store can be used.

@@ -282,6 +282,10 @@ impl QueueStore for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.link.command("ping", &cmd("PING")).await.map(|_| ())
     }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
 }
 
 /// Somebody changes the config faster than it can be read.

@@ -536,4 +536,9 @@ pub trait QueueStore: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// [`StoreError`] when it cannot.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What operators are told the store is, for example `memory` or `redis`.
+    fn name(&self) -> &'static str {
+        "custom"
+    }
 }

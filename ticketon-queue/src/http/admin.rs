@@ -135,7 +135,11 @@ impl AdminHttp {
             .next()
             .and_then(|_| shown.last())
             .map(|last| last["eventId"].clone());
-        let body = json!({"rooms": shown, "nextAfter": next});
+        let body = json!({
+            "rooms": shown,
+            "nextAfter": next,
+            "store": self.queue.store_name(),
+        });
         Ok(json_response(StatusCode::OK, &body))
     }
 
