@@ -22,7 +22,7 @@ pub use identity::{GUEST_COOKIE, Guest, Guests, Principal};
 pub use problem::{Code, Problem};
 pub use queue::QueueHttp;
 pub use route::{
-    ADMIN_ROUTES, Access, Body, Endpoint, Inbound, Op, Params, ROUTES, Route, method_not_allowed,
-    not_found, too_large,
+    ADMIN_ROUTES, Access, Body, Endpoint, Inbound, Op, Params, ROUTES, Route, is_decodable,
+    method_not_allowed, not_found, too_large, undecodable,
 };
 pub use sse::SseEvent;

@@ -78,6 +78,53 @@ impl Route {
     pub fn method(&self) -> Method {
         Method::from_bytes(self.method.as_bytes()).unwrap_or(Method::GET)
     }
+
+    /// The paths to register: its own, and that of an empty event id, which routers do not match
+    /// to a parameter. It leads to the same call, which names the empty field.
+    pub fn paths(&self) -> impl Iterator<Item = String> + use<> {
+        let own = self.path.to_owned();
+        let of_empty_id = self.path.replace("{eventId}", "");
+        let differs = of_empty_id != own;
+        std::iter::once(own).chain(differs.then_some(of_empty_id))
+    }
+
+    /// What `Allow` says of a path with these routes: their methods, and `HEAD` with `GET`.
+    #[must_use]
+    pub fn allow<'a>(routes: impl IntoIterator<Item = &'a Self>) -> String {
+        let mut allow = String::new();
+        for route in routes {
+            let separator = if allow.is_empty() { "" } else { ", " };
+            let head = if route.method == "GET" { ", HEAD" } else { "" };
+            allow.push_str(&format!("{separator}{}{head}", route.method));
+        }
+        allow
+    }
+}
+
+/// Whether a path can be decoded: two hexadecimal digits after each `%`, and UTF-8 in the end.
+/// Routers differ in what they make of others; adapters answer them with [`undecodable`].
+#[must_use]
+pub fn is_decodable(path: &str) -> bool {
+    let mut bytes = path.bytes();
+    let mut decoded = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        let (Some(high), Some(low)) = (digit(), digit()) else {
+            return false;
+        };
+        decoded.extend(u8::try_from(high * 16 + low));
+    }
+    std::str::from_utf8(&decoded).is_ok()
+}
+
+/// What a path answers that [cannot be decoded](is_decodable).
+#[must_use]
+pub fn undecodable() -> Problem {
+    Problem::new(Code::Malformed).detail("the path is not percent-encoded UTF-8")
 }
 
 /// The routes for people who wait.
@@ -276,4 +323,37 @@ pub fn too_large(limit: usize) -> Response<Body> {
     Problem::new(Code::TooLarge)
         .detail(format!("the body may have at most {limit} bytes"))
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_decodable_or_not() {
+        for good in ["/events/a", "/a%20b/%ED%95%9C", "/%25zz", "/%00", "/한"] {
+            assert!(is_decodable(good), "{good}");
+        }
+        for bad in ["/%", "/%2", "/%zz", "/%ff", "/%ED%95", "/a%+1"] {
+            assert!(!is_decodable(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_id_has_a_path() {
+        let paths: Vec<String> = ROUTES[0].paths().collect();
+        assert_eq!(
+            paths,
+            [
+                "/events/{eventId}/tickets/waiting",
+                "/events//tickets/waiting"
+            ]
+        );
+        assert_eq!(ADMIN_ROUTES[0].paths().count(), 1);
+    }
+
+    #[test]
+    fn allow_names_each_method() {
+        assert_eq!(Route::allow(&ROUTES[..2]), "GET, HEAD, DELETE");
+    }
 }
