@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
+use ::redis::io::tcp::socket2::TcpKeepalive;
 use ::redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
     ProtocolVersion, TlsCertificates, cmd,
@@ -19,6 +20,9 @@ use crate::error::StoreError;
 
 /// How long Redis may take to answer, unless the builder says otherwise.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a peer may leave packets unanswered.
+const VANISHED_AFTER: Duration = Duration::from_secs(12);
 
 /// The only policy under which Redis never drops a place by itself.
 const SAFE_POLICY: &str = "noeviction";
@@ -126,8 +130,21 @@ impl RedisStoreBuilder {
             .set_protocol(ProtocolVersion::RESP3);
         Ok(info
             .set_redis_settings(settings)
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+            .set_tcp_settings(tcp_settings()))
     }
+}
+
+/// No waiting to fill packets; a peer that vanished without a word is noticed, so that the connection is made anew.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new()
+        .with_time(VANISHED_AFTER / 2)
+        .with_interval(VANISHED_AFTER / 6);
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let settings = settings.set_user_timeout(VANISHED_AFTER);
+    settings
 }
 
 /// A Redis that evicts keys when its memory is full would drop people from the line.

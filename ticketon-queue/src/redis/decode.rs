@@ -290,8 +290,8 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    fn is_corrupt<T>(result: Result<T, StoreError>) -> bool {
-        matches!(result, Err(StoreError::Corrupt { .. }))
+    fn is_corrupt<T>(result: impl Into<Result<T, StoreError>>) -> bool {
+        matches!(result.into(), Err(StoreError::Corrupt { .. }))
     }
 
     #[test]
