@@ -18,6 +18,8 @@ use futures_util::StreamExt as _;
 use tokio::sync::{Notify, watch};
 
 pub use eta::Eta;
+#[cfg(test)]
+pub(crate) use eta::RateMeter;
 pub use update::{AdmittedUpdate, ClosedUpdate, Update, Updates, WaitingUpdate};
 
 use self::room::BrokerRoom;

@@ -339,6 +339,12 @@ impl RoomConfigBuilder {
                 format!("at least claimTtlSeconds ({claim})"),
             ));
         }
+        if let Some(at) = config.opens_at_ms
+            && (at < 0 || parse_rfc3339(&rfc3339(at)) != Some(at))
+        {
+            let range = "milliseconds from 1970 to 9999";
+            errors.push(FieldError::new("opensAt", at, range));
+        }
         check_lanes(&config.lanes, &mut errors);
         if errors.is_empty() {
             Ok(config)
@@ -601,6 +607,18 @@ mod tests {
         );
         let config = RoomConfig::from_json(&json!({"capacity": 1, "entryTtlSeconds": 30})).unwrap();
         assert_eq!(config.claim_ttl_ms(), 30_000);
+    }
+
+    #[test]
+    fn opening_times_can_be_written_down() {
+        for bad in [i64::MAX, i64::MIN, -1] {
+            let error = RoomConfig::builder()
+                .capacity(1)
+                .opens_at_ms(bad)
+                .build()
+                .unwrap_err();
+            assert_eq!(error.fields[0].field, "opensAt", "{bad}");
+        }
     }
 
     #[test]

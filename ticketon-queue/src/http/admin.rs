@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::identity::bearer;
@@ -125,21 +125,20 @@ impl AdminHttp {
             .iter()
             .filter(|event| after.as_deref().is_none_or(|after| event.as_str() > after));
         let mut shown: Vec<Value> = Vec::new();
+        let mut last = None;
         for event in page.by_ref().take(limit) {
             // A room may go while the page is read.
             if let Ok(numbers) = self.queue.numbers(event).await {
-                shown.push(wire::numbers(event, &numbers));
+                let numbers = serde_json::to_value(wire::Numbers::new(event, &numbers));
+                shown.extend(numbers);
+                last = Some(event.clone());
             }
         }
-        let next = page
-            .next()
-            .and_then(|_| shown.last())
-            .map(|last| last["eventId"].clone());
-        let body = json!({
-            "rooms": shown,
-            "nextAfter": next,
-            "store": self.queue.store_name(),
-        });
+        let body = wire::Rooms {
+            rooms: shown,
+            next_after: page.next().and(last),
+            store: self.queue.store_name(),
+        };
         Ok(json_response(StatusCode::OK, &body))
     }
 
@@ -147,7 +146,7 @@ impl AdminHttp {
         let numbers = self.queue.numbers(event).await?;
         Ok(json_response(
             StatusCode::OK,
-            &wire::numbers(event, &numbers),
+            &wire::Numbers::new(event, &numbers),
         ))
     }
 

@@ -102,6 +102,12 @@ impl Guests {
         let number = u128::from_ne_bytes(random_bytes());
         let user = UserId::new(format!("guest-{number:032x}"))
             .unwrap_or_else(|_| unreachable!("hexadecimal digits make an id"));
+        self.renew(&user, now)
+    }
+
+    /// A fresh token for a guest who is known already.
+    #[must_use]
+    pub fn renew(&self, user: &UserId, now: UnixMs) -> Guest {
         let token = self.keys.sign(
             KIND,
             &Payload {
@@ -119,7 +125,7 @@ impl Guests {
             .unwrap_or_else(|_| unreachable!("base64url is visible ASCII"));
         cookie.set_sensitive(true);
         Guest {
-            user,
+            user: user.clone(),
             token,
             cookie,
         }

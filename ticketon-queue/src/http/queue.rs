@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, Method, Response, StatusCode, header};
-use serde_json::{Value, json};
 
 use super::headers::{AdmissionSource, accepts, admission_from, is_same_origin};
 use super::identity::Principal;
@@ -102,17 +101,19 @@ impl QueueHttp {
         match joined {
             Joined::Waiting(update) => {
                 let retry_after_ms = self.retry_after_ms(event, update.position);
-                let body = wire::merge(
-                    json!({"status": "waiting", "retryAfterMs": retry_after_ms}),
-                    wire::waiting(&update),
-                );
+                let body = wire::Polled {
+                    status: "waiting",
+                    data: wire::Waiting::from(&update),
+                    retry_after_ms: Some(retry_after_ms),
+                };
                 Ok(json_response(StatusCode::ACCEPTED, &body))
             }
             Joined::Admitted(update) => {
-                let body = wire::merge(
-                    json!({"status": "admitted", "retryAfterMs": Value::Null}),
-                    wire::admitted(&update),
-                );
+                let body = wire::Polled {
+                    status: "admitted",
+                    data: wire::Admitted::from(&update),
+                    retry_after_ms: None,
+                };
                 Ok(json_response(StatusCode::OK, &body))
             }
             Joined::Gone { reason, .. } => {
@@ -203,7 +204,7 @@ impl QueueHttp {
         let Standing::Admitted(lease) = self.queue.standing(event, &caller.user).await? else {
             return Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended"));
         };
-        let mut response = json_response(StatusCode::OK, &wire::entry(&lease));
+        let mut response = json_response(StatusCode::OK, &wire::Entry::from(&lease));
         response.headers_mut().extend(admission.headers());
         Ok(response)
     }
@@ -295,12 +296,12 @@ fn update_event(update: &Update) -> Option<SseEvent> {
         Update::Waiting(update) => SseEvent::new(
             "waiting",
             format!("{}-{}", update.epoch, update.sequence),
-            wire::waiting(update).to_string(),
+            wire::text(&wire::Waiting::from(update)),
         ),
         Update::Admitted(update) => SseEvent::new(
             "admitted",
             format!("{}-{}", update.epoch, update.sequence),
-            wire::admitted(update).to_string(),
+            wire::text(&wire::Admitted::from(update)),
         ),
         Update::Closed(update) => closed_event(update),
         Update::Reconnect { after_ms } => SseEvent::retry(*after_ms),
@@ -312,7 +313,9 @@ fn closed_event(update: &ClosedUpdate) -> SseEvent {
     SseEvent::new(
         "closed",
         format!("{}-{}-end", update.epoch, update.sequence),
-        json!({"reason": update.reason}).to_string(),
+        wire::text(&wire::Closed {
+            reason: update.reason,
+        }),
     )
 }
 
@@ -343,8 +346,8 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
 }
 
 /// An answer in JSON.
-pub(super) fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::Full(Bytes::from(body.to_string())));
+pub(super) fn json_response(status: StatusCode, body: &impl serde::Serialize) -> Response<Body> {
+    let mut response = Response::new(Body::Full(Bytes::from(wire::text(body))));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     for (name, value) in [

@@ -1,0 +1,130 @@
+//! All routes of the service, by role. Each one's access rule is written beside it.
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router, middleware};
+use http::{StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Value, json};
+use ticketon_axum::{EventFrom, Guard, GuestIdentity};
+use ticketon_queue::WaitingQueue;
+use ticketon_queue::http::{AdminToken, Guests};
+use ticketon_queue::page::WaitingPage;
+use tokio::sync::watch;
+
+use crate::args::Role;
+use crate::auth::{GuestState, guest};
+use crate::demo::Crowd;
+use crate::operator::{VisitorState, visitors};
+use crate::{events, pages, telemetry};
+
+/// What the routes need.
+pub(crate) struct Parts {
+    /// The waiting rooms.
+    pub(crate) queue: WaitingQueue,
+    /// What this process does.
+    pub(crate) role: Role,
+    /// The operator's key.
+    pub(crate) admin_token: AdminToken,
+    /// Whether cookies carry `Secure`.
+    pub(crate) secure_cookies: bool,
+    /// The simulated crowd, if there is one.
+    pub(crate) crowd: Option<Crowd>,
+    /// Where metrics are read.
+    pub(crate) metrics: PrometheusHandle,
+    /// Becomes true when the process is going away.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+/// The service.
+pub(crate) fn app(parts: &Parts) -> Router {
+    let ready = Ready {
+        queue: parts.queue.clone(),
+        stopping: parts.stopping.clone(),
+    };
+    let metrics = parts.metrics.clone();
+    // Anybody: they tell nothing about people.
+    let mut app = Router::new()
+        .route(
+            "/health/live",
+            get(|| async { Json(json!({"status": "live"})) }),
+        )
+        .route("/health/ready", get(is_ready).with_state(ready))
+        .route(
+            "/metrics",
+            get(|| async move {
+                (
+                    [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+                    metrics.render(),
+                )
+            }),
+        );
+    if parts.role != Role::Dispatcher {
+        app = app.merge(for_visitors(parts)).merge(for_operators(parts));
+    }
+    app.fallback(ticketon_axum::not_found)
+        .layer(middleware::from_fn(telemetry::correlate))
+}
+
+fn for_visitors(parts: &Parts) -> Router {
+    let queue = &parts.queue;
+    let guests = Guests::new(queue.admission_keys().clone()).secure_cookies(parts.secure_cookies);
+    let door = Guard::new(queue, EventFrom::path("event_id")).waiting_page("/wait/{event_id}");
+    let page = WaitingPage::new()
+        .guest_url("/auth/guest")
+        .return_to("/door/{event_id}")
+        .title(events::title);
+    let guest_state = GuestState {
+        guests: guests.clone(),
+        queue: queue.clone(),
+    };
+    // Whoever is admitted to the event of the path.
+    pages::door()
+        .route_layer(door)
+        // Whoever is identified, for themselves.
+        .merge(ticketon_axum::routes(queue))
+        // Anybody.
+        .merge(ticketon_axum::routes_of(page))
+        .merge(pages::public())
+        .route("/auth/guest", post(guest).with_state(guest_state))
+        .layer(GuestIdentity::new(guests).recognize_only())
+}
+
+fn for_operators(parts: &Parts) -> Router {
+    // Whoever carries the admin token.
+    let admin = ticketon_axum::admin_routes(&parts.queue, parts.admin_token.clone());
+    match &parts.crowd {
+        None => admin,
+        Some(crowd) => {
+            let state = VisitorState {
+                crowd: crowd.clone(),
+                token: parts.admin_token.clone(),
+            };
+            admin.route(
+                "/admin/demo/{event_id}/visitors",
+                post(visitors).with_state(state),
+            )
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Ready {
+    queue: WaitingQueue,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Ready to take people: the store answers, and the process is not going away.
+async fn is_ready(State(ready): State<Ready>) -> (StatusCode, Json<Value>) {
+    let status = if *ready.stopping.borrow() {
+        "stopping"
+    } else if ready.queue.ping().await.is_err() {
+        "storeUnavailable"
+    } else {
+        return (StatusCode::OK, Json(json!({"status": "ready"})));
+    };
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        Json(json!({"status": status})),
+    )
+}

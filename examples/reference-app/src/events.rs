@@ -1,0 +1,30 @@
+//! What the pages say about the events on sale.
+
+use serde_json::{Value, json};
+use ticketon_queue::EventId;
+
+use crate::demo::DEMO;
+
+/// All events, as the pages list them.
+#[must_use]
+pub(crate) fn list() -> Value {
+    json!([{
+        "id": DEMO,
+        "title": {"en": "Northern Lights, live", "ko": "노던 라이츠 내한 공연"},
+        "venue": {"en": "Harbour Hall, Busan", "ko": "부산 하버홀"},
+        "startsAt": "2027-05-08T19:00:00+09:00",
+        "image": null,
+        "waitUrl": format!("/wait/{DEMO}"),
+        "doorUrl": format!("/door/{DEMO}"),
+    }])
+}
+
+/// What an event is called; its id if nothing is known.
+#[must_use]
+pub(crate) fn title(event: &EventId) -> String {
+    if event.as_str() == DEMO {
+        "Northern Lights, live".to_owned()
+    } else {
+        event.to_string()
+    }
+}

@@ -1,0 +1,176 @@
+//! The complete Ticketon service. Without options everything is embedded and the event `demo` has a line.
+
+mod app;
+mod args;
+mod auth;
+mod demo;
+mod events;
+mod operator;
+mod pages;
+mod telemetry;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use args::{Args, Role};
+use clap::Parser as _;
+use ticketon_queue::{EventId, MemoryStore, QueueStore, RedisStore, WaitingQueue};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How long open requests may take after the signal, at the most.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("reference-app: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    telemetry::start_logs(&args)?;
+    let metrics = telemetry::start_metrics()?;
+    let (admin_token, made_up) = args.admin_token()?;
+    let keys = args.admission_keys()?;
+    if keys.is_none() && args.redis_url.is_some() {
+        tracing::warn!(target: "ticketon::app",
+            "TICKETON_ADMISSION_KEYS is not set: admissions and guests of this process are good at this process alone");
+    }
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error} (choose another with --listen)",
+            args.listen
+        )
+    })?;
+    let address = listener.local_addr()?;
+    let keys = keys.unwrap_or_else(ticketon_queue::AdmissionKeys::random);
+    let queue = WaitingQueue::builder_shared(store(&args).await?)
+        .admission_keys(keys)
+        .dispatch(args.role != Role::Broker)
+        .secure_cookies(args.secure_cookies)
+        .start()
+        .await?;
+    let (stop, stopped) = watch::channel(false);
+    let crowd = demo::Crowd::new(&queue, stopped.clone());
+    let with_demo = !args.no_demo && args.role != Role::Dispatcher;
+    if with_demo {
+        let event = EventId::new(demo::DEMO)?;
+        queue.ensure_room(&event, demo::config()?).await?;
+        tokio::spawn(crowd.clone().keep_line(event, Arc::clone(queue.clock())));
+    }
+    let app = app::app(&app::Parts {
+        queue: queue.clone(),
+        role: args.role,
+        admin_token,
+        secure_cookies: args.secure_cookies,
+        crowd: with_demo.then_some(crowd),
+        metrics: metrics.clone(),
+        stopping: stopped.clone(),
+    });
+    tokio::spawn(upkeep(metrics, stopped.clone()));
+    greet(&args, address, made_up.as_deref(), with_demo);
+    serve(listener, app, queue, stop).await
+}
+
+/// The store that the command line names.
+async fn store(args: &Args) -> Result<Arc<dyn QueueStore>, String> {
+    match &args.redis_url {
+        None => Ok(Arc::new(MemoryStore::new())),
+        Some(url) => RedisStore::connect(url.expose())
+            .await
+            .map(|store| Arc::new(store) as Arc<dyn QueueStore>)
+            .map_err(|error| format!("TICKETON_REDIS_URL or --redis-url: {error}")),
+    }
+}
+
+/// Tells the person at the terminal where to go.
+fn greet(args: &Args, address: std::net::SocketAddr, key: Option<&str>, with_demo: bool) {
+    println!("Ticketon is running.");
+    if args.role != Role::Dispatcher {
+        println!("  Visitors   http://{address}/");
+        match key {
+            Some(key) => println!("  Operator   http://{address}/operator#key={key}"),
+            None => println!("  Operator   http://{address}/operator (with your admin token)"),
+        }
+    }
+    if with_demo {
+        let seconds = demo::CROWD / u64::from(demo::ADMIT_PER_SECOND);
+        println!(
+            "  {} simulated fans are ahead of you; about {seconds} seconds.",
+            demo::CROWD
+        );
+    }
+    if args.redis_url.is_none() {
+        println!("  The rooms live in memory: a restart empties the line.");
+    }
+}
+
+/// Serves until the signal; then asks people to reconnect, lets open requests end, and stops.
+async fn serve(
+    listener: TcpListener,
+    app: axum::Router,
+    queue: WaitingQueue,
+    stop: watch::Sender<bool>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut draining = stop.subscribe();
+    let signalled = async move {
+        signal().await;
+        tracing::info!(target: "ticketon::app", "stopping: people are asked to reconnect");
+        stop.send_replace(true);
+        queue.shutdown().await;
+    };
+    let served = axum::serve(listener, app).with_graceful_shutdown(signalled);
+    let limit = async {
+        let _ = draining.wait_for(|draining| *draining).await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        served = served => served?,
+        () = limit => tracing::warn!(target: "ticketon::app", "some requests did not end in time"),
+    }
+    Ok(())
+}
+
+/// Returns at ctrl-c or SIGTERM.
+async fn signal() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => {
+                tokio::select! {
+                    () = interrupt => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            Err(_) => interrupt.await,
+        }
+    }
+    #[cfg(not(unix))]
+    interrupt.await;
+}
+
+/// Lets the metrics forget what is old.
+async fn upkeep(
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            _ = every.tick() => metrics.run_upkeep(),
+        }
+    }
+}
