@@ -54,3 +54,8 @@ fn installed(any_of: &[&str]) -> std::path::PathBuf {
             )
         })
 }
+
+/// The code of the project's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
