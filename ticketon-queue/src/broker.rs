@@ -266,7 +266,9 @@ impl Broker {
 
     fn forget_unused(&self, event: &EventId) {
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        if rooms.get(event).is_some_and(|room| room.view().is_idle()) {
+        // The map and the caller hold it; whoever else does is about to connect.
+        let unused = |room: &Arc<BrokerRoom>| Arc::strong_count(room) <= 2 && room.view().is_idle();
+        if rooms.get(event).is_some_and(unused) {
             rooms.remove(event);
         }
     }
@@ -299,9 +301,8 @@ impl Broker {
         let rooms = self.all_rooms();
         futures_util::stream::iter(rooms)
             .for_each_concurrent(PARALLEL, |room| async move {
-                if let Err(error) = room.tick(self).await {
-                    tracing::warn!(target: "ticketon::broker", event = %room.event(), %error, "tick failed");
-                }
+                let ticked = room.tick(self).await;
+                room.report(ticked.err());
             })
             .await;
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);

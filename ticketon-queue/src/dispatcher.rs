@@ -119,7 +119,11 @@ impl Dispatcher {
             let Some(room) = seen.get_mut(&event) else {
                 continue;
             };
-            let Some(tick) = tick else { continue };
+            let Some(tick) = tick else {
+                // The store failed: asking again at once would help nobody.
+                room.due_at_ms = now + QUIET_MS;
+                continue;
+            };
             room.waiting = tick.waiting;
             room.active = tick.active;
             let busy = tick.waiting > 0 || tick.promoted > 0;

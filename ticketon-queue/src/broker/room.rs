@@ -1,5 +1,6 @@
 //! One broker's work in one room: registering, looking up, telling, saying good-bye.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -7,11 +8,13 @@ use tokio::sync::watch;
 use super::update::Update;
 use super::view::{Conn, Phase, View, admitted_update};
 use super::{Broker, TICK_MS};
+use crate::config::RoomConfig;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, EventId, UserId};
-use crate::state::Reason;
+use crate::state::{Reason, RoomState, RoomVerb};
 use crate::store::{
     Attach, Attached, JoinReply, JoinRequest, MAX_BATCH, ObserveReply, Presence, QueueStore,
+    RoomSaved,
 };
 
 /// Look-ups a tick makes at the most: 64,000 people.
@@ -23,6 +26,8 @@ pub(super) struct BrokerRoom {
     view: Mutex<View>,
     /// One registration at a time.
     registering: tokio::sync::Mutex<()>,
+    /// Whether the last tick failed.
+    failing: AtomicBool,
 }
 
 impl BrokerRoom {
@@ -31,6 +36,7 @@ impl BrokerRoom {
             event,
             view: Mutex::default(),
             registering: tokio::sync::Mutex::new(()),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -114,6 +120,21 @@ impl BrokerRoom {
         };
         view.insert(user, conn);
         told
+    }
+
+    /// Logs when ticks begin to fail and when they succeed again, not each of them.
+    pub(super) fn report(&self, failure: Option<StoreError>) {
+        let failed_before = self.failing.swap(failure.is_some(), Ordering::Relaxed);
+        match failure {
+            Some(error) if !failed_before => {
+                tracing::warn!(target: "ticketon::broker", event = %self.event, %error,
+                    "people are told nothing new until the store answers");
+            }
+            None if failed_before => {
+                tracing::info!(target: "ticketon::broker", event = %self.event, "the store answers again");
+            }
+            _ => {}
+        }
     }
 
     /// Reads the room's state and tells people what differs.
@@ -219,17 +240,31 @@ impl BrokerRoom {
         }
     }
 
-    /// The room is gone from the store: whoever ensured it here makes it again, under a new epoch.
+    /// The room is gone from the store: a process with people in it makes it again, under a new
+    /// epoch, as it was last seen here.
     async fn remake(&self, owner: &Broker) -> Result<(), StoreError> {
-        if self.view().conns.is_empty() {
-            return Ok(());
-        }
-        let Some(config) = owner.remembered(&self.event) else {
+        let (seen, connected) = {
+            let view = self.view();
+            let seen = view.numbers.as_ref();
+            let seen = seen.map(|numbers| (RoomConfig::clone(&numbers.config), numbers.state));
+            (seen, !view.conns.is_empty())
+        };
+        let ensured = || Some((owner.remembered(&self.event)?, RoomState::Open));
+        let Some((config, state)) = seen.or_else(ensured).filter(|_| connected) else {
             return Ok(());
         };
         let saved = owner.store.save_room(&self.event, &config).await?;
         tracing::warn!(target: "ticketon::broker", event = %self.event, ?saved,
             "the room was lost and made again; connected people join again");
+        // People must be able to join again, so a room that took nobody new comes back in the nearest state that does.
+        let verb = match state {
+            RoomState::Scheduled | RoomState::Open | RoomState::Draining => None,
+            RoomState::Paused | RoomState::SoldOut => Some(RoomVerb::Pause),
+            RoomState::Closed => Some(RoomVerb::Close),
+        };
+        if let Some(verb) = verb.filter(|_| saved == RoomSaved::Created) {
+            owner.store.change_state(&self.event, verb).await?;
+        }
         owner.poke();
         Ok(())
     }
