@@ -324,7 +324,7 @@ impl RoomConfigBuilder {
                 range_text(CAPACITY),
             ));
         }
-        let tick_burst = (rate * TICK_MS).div_ceil(1_000);
+        let tick_burst = rate.saturating_mul(TICK_MS).div_ceil(1_000);
         if burst < tick_burst && (ADMIT_BURST.0..=ADMIT_BURST.1).contains(&burst) {
             errors.push(FieldError::new(
                 "admitBurst",
@@ -634,5 +634,14 @@ mod tests {
             refused(json!({"capacity": 1, "lanes": [{"name": "A b", "weight": 1, "x": 1}]})),
             ["lanes[0].x", "lanes[0].name"]
         );
+    }
+
+    #[test]
+    fn absurd_numbers_are_refused() {
+        for field in ["admitPerSecond", "admitBurst", "capacity"] {
+            let mut config = serde_json::json!({"capacity": 1});
+            config[field] = u64::MAX.into();
+            assert!(refused(config).contains(&field.to_owned()), "{field}");
+        }
     }
 }
