@@ -1,0 +1,229 @@
+//! The program under test, its visitors, and what they are answered.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, SET_COOKIE};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::Value;
+use ticketon_tests::{AppProcess, SseClient, SseEvent, SseRequest, workspace_bin};
+
+/// The bound of every wait: generous, since two slow cores may run many tests at once.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+/// The secret of the program's tokens.
+pub(crate) const SECRET: &str = "the contract suite signs with this";
+/// The operators' token.
+pub(crate) const ADMIN: &str = "an-admin-token-of-the-suite";
+
+/// The header of admission tokens.
+pub(crate) const ADMISSION: &str = "ticketon-admission";
+
+/// A running program.
+pub(crate) struct Shop {
+    pub(crate) app: AppProcess,
+    pub(crate) http: Client,
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Shop {
+    pub(crate) async fn start(program: &str) -> Self {
+        let app = AppProcess::builder(workspace_bin(program).await)
+            .env("TICKETON_ADMIN_TOKEN", ADMIN)
+            .env("TICKETON_ADMISSION_SECRET", SECRET)
+            .start()
+            .await;
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap();
+        Self { app, http }
+    }
+
+    /// A call by nobody in particular.
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, self.app.url(path))
+    }
+
+    /// A call by the operator.
+    pub(crate) fn admin(&self, method: Method, path: &str) -> RequestBuilder {
+        self.call(method, path).bearer_auth(ADMIN)
+    }
+
+    /// Makes or changes a room.
+    pub(crate) async fn room(&self, event: &str, config: &Value) {
+        let put = self.admin(Method::PUT, &format!("/admin/rooms/{event}"));
+        answer(put.json(config)).await.is(200);
+    }
+
+    /// Changes a room's state.
+    pub(crate) async fn change(&self, event: &str, verb: &str) -> Answer {
+        answer(self.admin(Method::POST, &format!("/admin/rooms/{event}/{verb}"))).await
+    }
+
+    /// A room's numbers.
+    pub(crate) async fn numbers(&self, event: &str) -> Value {
+        let get = self.admin(Method::GET, &format!("/admin/rooms/{event}"));
+        answer(get).await.is(200).json()
+    }
+
+    /// A new visitor.
+    pub(crate) async fn guest(&self) -> Guest<'_> {
+        let answer = answer(self.call(Method::GET, "/wait/any")).await;
+        let token = answer.cookie("ticketon_guest").expect("a guest's cookie");
+        Guest { shop: self, token }
+    }
+}
+
+/// A visitor, known by the token of their cookie.
+pub(crate) struct Guest<'a> {
+    pub(crate) shop: &'a Shop,
+    pub(crate) token: String,
+}
+
+impl Guest<'_> {
+    pub(crate) fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        self.shop.call(method, path).bearer_auth(&self.token)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.call(Method::GET, path)
+    }
+
+    /// Joins and asks once.
+    pub(crate) async fn poll(&self, event: &str) -> Answer {
+        let get = self.get(&waiting(event));
+        answer(get.header("accept", "application/json")).await
+    }
+
+    /// Joins and returns the admission token that a free slot gives at once.
+    pub(crate) async fn admitted(&self, event: &str) -> String {
+        let admitted = self.poll(event).await.is(200).json();
+        admitted["admissionToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Looks without joining.
+    pub(crate) async fn status(&self, event: &str) -> Answer {
+        answer(self.get(&format!("{}/status", waiting(event)))).await
+    }
+
+    pub(crate) async fn leave(&self, event: &str) -> Answer {
+        answer(self.call(Method::DELETE, &waiting(event))).await
+    }
+
+    /// The shop behind the door, with this token.
+    pub(crate) async fn shop(&self, event: &str, token: &str) -> Answer {
+        answer(self.get(&format!("/shop/{event}")).header(ADMISSION, token)).await
+    }
+
+    /// Prepares to join by stream.
+    pub(crate) fn stream(&self, event: &str) -> SseRequest {
+        SseClient::request(&self.shop.app.url(&waiting(event))).bearer(&self.token)
+    }
+
+    /// Joins by stream.
+    pub(crate) async fn join(&self, event: &str) -> SseClient {
+        self.stream(event).connect().await.expect("a stream")
+    }
+}
+
+/// The path to wait for an event.
+pub(crate) fn waiting(event: &str) -> String {
+    format!("/queue/events/{event}/tickets/waiting")
+}
+
+/// Sends a request and reads the whole answer.
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let answer = request.send().await.expect("an answer");
+    Answer {
+        status: answer.status().as_u16(),
+        headers: answer.headers().clone(),
+        body: answer.text().await.expect("a whole body"),
+    }
+}
+
+impl Answer {
+    /// Checks the status.
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON: {error}: {:?}", self.body))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The `Set-Cookie` line of a cookie.
+    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
+        let lines = self.headers.get_all(SET_COOKIE).iter();
+        lines
+            .filter_map(|line| line.to_str().ok())
+            .find(|line| line.split('=').next() == Some(name))
+    }
+
+    /// The value of a cookie that the answer sets.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        let pair = self.set_cookie(name)?.split(';').next()?;
+        Some(pair.split_once('=')?.1.to_owned())
+    }
+
+    /// Checks that it is a problem with this status and code, and returns it.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{code} expected: {}", self.body);
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(self.header("cache-control"), Some("no-store"));
+        let problem = self.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        problem
+    }
+
+    /// Checks that it is 422 and names this field, and returns the range.
+    #[track_caller]
+    pub(crate) fn refuses(self, field: &str) -> String {
+        let problem = self.problem(422, "invalid");
+        let errors = problem["errors"].as_array().expect("errors").iter();
+        let named = errors.clone().find(|error| error["field"] == field);
+        let named = named.unwrap_or_else(|| panic!("{field} is not named: {problem}"));
+        named["range"].as_str().expect("a range").to_owned()
+    }
+}
+
+/// The names of an object's fields.
+#[track_caller]
+pub(crate) fn fields(value: &Value) -> BTreeSet<&str> {
+    let object = value.as_object().unwrap_or_else(|| panic!("{value}"));
+    object.keys().map(String::as_str).collect()
+}
+
+/// The next event of a stream.
+#[track_caller]
+pub(crate) fn next(stream: &mut SseClient) -> impl Future<Output = SseEvent> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let event = stream.next_event(SOON).await;
+        event.unwrap_or_else(|| panic!("at {caller}: no event came"))
+    }
+}
+
+/// The next event of this name.
+pub(crate) async fn until(stream: &mut SseClient, name: &str) -> SseEvent {
+    stream.until(|event| event.event == name, SOON).await
+}
