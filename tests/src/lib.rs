@@ -14,6 +14,7 @@
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
 //! | a stream of server-sent events | [`SseClient`] |
 //! | a page in headless Chromium | [`Browser`] |
+//! | a slow way to a server | [`SlowProxy`] |
 //! | a certificate that a test trusts | [`Authority`] |
 //! | a condition that becomes true | [`eventually`] |
 
@@ -23,6 +24,7 @@ mod browser;
 mod certificate;
 mod port;
 mod process;
+mod proxy;
 mod redis;
 mod sse;
 mod wait;
@@ -33,6 +35,7 @@ pub use browser::{Browser, BrowserBuilder};
 pub use certificate::{Authority, Identity};
 pub use port::Port;
 pub use process::Process;
+pub use proxy::SlowProxy;
 pub use redis::{RedisBuilder, RedisServer};
 pub use sse::{ConnectError, SseClient, SseEvent, SseParser, SseRequest};
 pub use wait::{Condition, eventually};

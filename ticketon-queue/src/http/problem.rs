@@ -221,8 +221,9 @@ impl From<QueueError> for Problem {
                 .detail(format!("no waiting room has the id {event:?}")),
             QueueError::Config(error) => error.into(),
             QueueError::Store(error) => {
-                // The cause is the operator's, not the caller's.
-                tracing::warn!(target: "ticketon::http", error = &error as &dyn std::error::Error, "store failed");
+                // The cause is the operator's, not the caller's. The store has logged it; under a stampede one
+                // line a request would bury it.
+                tracing::debug!(target: "ticketon::http", error = &error as &dyn std::error::Error, "store failed");
                 Self::new(Code::StoreUnavailable)
             }
             QueueError::ShutDown => {
