@@ -50,11 +50,13 @@ export function localized(words) {
   return words[app.language] ?? words.en ?? Object.values(words)[0] ?? '';
 }
 
+/** When an event begins, by the clock of its place: the offset that the timestamp carries. */
 export function formatDate(timestamp) {
-  const date = new Date(timestamp);
+  const [, local] = /^(.*?)(?:Z|[+-]\d\d:\d\d)?$/.exec(timestamp ?? '');
+  const date = new Date(`${local}Z`);
   if (Number.isNaN(date.getTime())) return '';
   return new Intl.DateTimeFormat(app.language, {
-    weekday: 'short', year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit',
+    weekday: 'short', year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', timeZone: 'UTC',
   }).format(date);
 }
 
