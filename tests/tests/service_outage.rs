@@ -20,18 +20,26 @@ struct World {
     http: Client,
 }
 
+async fn process(redis: &RedisServer, role: &str) -> AppProcess {
+    AppProcess::builder(workspace_bin("reference-app").await)
+        .args(["--no-demo", "--role", role, "--redis-url", &redis.url()])
+        .env("TICKETON_ADMIN_TOKEN", ADMIN)
+        .start()
+        .await
+}
+
 impl World {
     async fn start(config: Value) -> Self {
+        Self::start_as("all", config).await
+    }
+
+    async fn start_as(role: &str, config: Value) -> Self {
         let redis = RedisServer::builder()
             .appendonly(true)
             .setting("appendfsync", "always")
             .start()
             .await;
-        let app = AppProcess::builder(workspace_bin("reference-app").await)
-            .args(["--no-demo", "--redis-url", &redis.url()])
-            .env("TICKETON_ADMIN_TOKEN", ADMIN)
-            .start()
-            .await;
+        let app = process(&redis, role).await;
         let http = Client::new();
         let put = http
             .put(app.url("/admin/rooms/night"))
@@ -54,6 +62,19 @@ impl World {
         let url = self.app.url("/events/night/tickets/waiting");
         let request = SseClient::request(&url).bearer(guest);
         request.connect().await.unwrap()
+    }
+
+    async fn numbers(&self) -> Option<Value> {
+        let url = self.app.url("/admin/rooms/night");
+        let answer = self.http.get(url).bearer_auth(ADMIN).send().await.ok()?;
+        let fine = answer.status() == StatusCode::OK;
+        if fine { answer.json().await.ok() } else { None }
+    }
+
+    /// One of the room's keys, as redis-cli shows it.
+    async fn key(&self, command: &str, name: &str) -> String {
+        let key = format!("ticketon:{{night}}:{name}");
+        self.redis.cli(&[command, &key]).await
     }
 
     async fn poll(&self, guest: &str) -> (StatusCode, Option<String>, Value) {
@@ -175,4 +196,72 @@ async fn after_a_flush_connected_people_stand_in_the_same_order_under_a_new_epoc
         .until(|event| event.event == "admitted", BOUND)
         .await;
     assert_ne!(sequence(&next), streams[1].1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_without_redis_is_not_held_against_people() {
+    let config =
+        json!({"capacity": 1, "claimTtlSeconds": 60, "entryTtlSeconds": 60, "awayGraceSeconds": 4});
+    let mut world = World::start(config).await;
+    let (ann, ben) = (world.guest().await, world.guest().await);
+    assert_eq!(world.poll(&ann).await.0, StatusCode::OK);
+    assert_eq!(world.poll(&ben).await.0, StatusCode::ACCEPTED);
+    // Longer than the grace, and longer than what is no outage yet.
+    world.redis.kill9();
+    let dead = Instant::now();
+    eventually(BOUND, || async { dead.elapsed() > Duration::from_secs(7) }).await;
+    world.redis.restart().await;
+    let waiting = |numbers: Option<Value>| numbers.and_then(|numbers| numbers["waiting"].as_u64());
+    eventually(BOUND, || async { waiting(world.numbers().await).is_some() }).await;
+    // A tick has seen the outage: the place is still there, and a grace later it is not.
+    let guarded = || async {
+        world
+            .redis
+            .cli(&["HGET", "ticketon:{night}:room", "guard_until"])
+            .await
+    };
+    eventually(BOUND, || async {
+        guarded().await.parse::<i64>().is_ok_and(|until| until > 0)
+    })
+    .await;
+    assert_eq!(waiting(world.numbers().await), Some(1));
+    eventually(BOUND, || async {
+        waiting(world.numbers().await) == Some(0)
+    })
+    .await;
+    let numbers = world.numbers().await.unwrap();
+    assert_eq!(
+        (&numbers["leftTotal"], &numbers["active"]),
+        (&json!(1), &json!(1))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_paused_past_its_lease_comes_back_with_its_people() {
+    let config = json!({"capacity": 1, "claimTtlSeconds": 120, "entryTtlSeconds": 120, "awayGraceSeconds": 60});
+    let mut world = World::start_as("broker", config).await;
+    let _dispatcher = process(&world.redis, "dispatcher").await;
+    let (ann, ben) = (world.guest().await, world.guest().await);
+    let mut anns = world.stream(&ann).await;
+    assert_eq!(anns.next_event(BOUND).await.unwrap().event, "admitted");
+    let mut bens = world.stream(&ben).await;
+    let place = bens.next_event(BOUND).await.unwrap();
+    assert_eq!(world.key("ZCARD", "brokers").await, "1");
+
+    world.app.pause();
+    eventually(BOUND, || async {
+        world.key("ZCARD", "brokers").await == "0"
+    })
+    .await;
+    assert_eq!(world.key("ZCARD", "away").await, "1");
+    world.app.resume();
+    eventually(BOUND, || async {
+        world.key("ZCARD", "brokers").await == "1"
+    })
+    .await;
+    // The stream was open all the time: under the new incarnation its person is present again.
+    eventually(BOUND, || async { world.key("ZCARD", "away").await == "0" }).await;
+    world.release(&ann).await;
+    let turn = bens.until(|event| event.event == "admitted", BOUND).await;
+    assert_eq!(sequence(&turn), sequence(&place));
 }
