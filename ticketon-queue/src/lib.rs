@@ -36,6 +36,7 @@
 //! - `http` (default): the HTTP contract, framework-neutral; `ticketon-axum` and `ticketon-actix` serve it.
 //! - `page`: the waiting page and its ES-module client.
 //! - `redis`: `RedisStore`.
+//! - `conformance`: the promises as tests, for who writes a store of their own.
 //!
 //! The host chooses the `tracing` subscriber and the `metrics` exporter; log targets begin with
 //! `ticketon::`, metrics with `ticketon_`.
@@ -44,6 +45,8 @@ pub mod admission;
 mod broker;
 pub mod clock;
 pub mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod dispatcher;
 pub mod error;
 #[cfg(feature = "http")]

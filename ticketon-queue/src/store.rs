@@ -370,6 +370,9 @@ pub enum TakenOver {
 /// A process may die before, within or after any verb. What it has promoted stays promoted and is
 /// announced by whichever broker the person is connected to; what it was connected to is taken
 /// over once its broker lease runs out.
+///
+/// # A store of your own
+#[doc = include_str!("store/custom.md")]
 #[async_trait]
 pub trait QueueStore: Send + Sync + std::fmt::Debug + 'static {
     /// Creates the room, or changes its config.
