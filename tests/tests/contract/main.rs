@@ -12,6 +12,7 @@ mod joining;
 mod leaving;
 mod operators;
 mod refused;
+mod shared;
 mod shop;
 
 /// Runs each test of the list against both programs.
@@ -78,6 +79,8 @@ suite! {
         changes_that_make_no_sense_are_conflicts,
         rooms_are_listed_by_pages,
         numbers_count_what_happened;
+    shared:
+        processes_share_rooms_in_redis;
     ending:
         a_stop_asks_people_to_reconnect,
         wrong_settings_are_named;

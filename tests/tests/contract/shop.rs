@@ -6,7 +6,9 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
-use ticketon_tests::{AppProcess, SseClient, SseEvent, SseRequest, workspace_bin};
+use ticketon_tests::{
+    AppBuilder, AppProcess, SseClient, SseEvent, SseRequest, workspace_bin, workspace_bin_with,
+};
 
 /// The bound of every wait: generous, since two slow cores may run many tests at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
@@ -32,8 +34,19 @@ pub(crate) struct Answer {
 }
 
 impl Shop {
+    /// Starts a program with rooms in memory.
     pub(crate) async fn start(program: &str) -> Self {
-        let app = AppProcess::builder(workspace_bin(program).await)
+        Self::started(AppProcess::builder(workspace_bin(program).await)).await
+    }
+
+    /// Starts a program with rooms in this Redis.
+    pub(crate) async fn over_redis(program: &str, url: &str) -> Self {
+        let program = workspace_bin_with(program, &["redis"]).await;
+        Self::started(AppProcess::builder(program).env("TICKETON_REDIS_URL", url)).await
+    }
+
+    async fn started(app: AppBuilder) -> Self {
+        let app = app
             .env("TICKETON_ADMIN_TOKEN", ADMIN)
             .env("TICKETON_ADMISSION_SECRET", SECRET)
             .start()
