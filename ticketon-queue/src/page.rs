@@ -60,7 +60,38 @@ pub const PAGE_ROUTES: &[Route] = &[
     },
 ];
 
-type Title = Arc<dyn Fn(&EventId) -> String + Send + Sync>;
+/// What an event is called on the page, in the page's languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Title {
+    english: String,
+    korean: String,
+}
+
+impl Title {
+    /// A title for each language.
+    #[must_use]
+    pub fn new(english: impl Into<String>, korean: impl Into<String>) -> Self {
+        Self {
+            english: english.into(),
+            korean: korean.into(),
+        }
+    }
+}
+
+impl From<String> for Title {
+    /// The same in every language.
+    fn from(title: String) -> Self {
+        Self::new(title.clone(), title)
+    }
+}
+
+impl From<&str> for Title {
+    fn from(title: &str) -> Self {
+        Self::new(title, title)
+    }
+}
+
+type TitleOf = Arc<dyn Fn(&EventId) -> Title + Send + Sync>;
 
 /// The waiting page: an [`Endpoint`] that an adapter serves.
 ///
@@ -80,7 +111,7 @@ pub struct WaitingPage {
     guest_url: String,
     home_url: String,
     return_to: String,
-    title: Title,
+    title: TitleOf,
 }
 
 impl fmt::Debug for WaitingPage {
@@ -108,7 +139,7 @@ impl WaitingPage {
             guest_url: String::new(),
             home_url: "/".to_owned(),
             return_to: "/".to_owned(),
-            title: Arc::new(EventId::to_string),
+            title: Arc::new(|event| event.as_str().into()),
         }
     }
 
@@ -147,10 +178,13 @@ impl WaitingPage {
         self
     }
 
-    /// What an event is called.
+    /// What an event is called: a text, or a [`Title`] with one for each language.
     #[must_use]
-    pub fn title(mut self, title: impl Fn(&EventId) -> String + Send + Sync + 'static) -> Self {
-        self.title = Arc::new(title);
+    pub fn title<T: Into<Title>>(
+        mut self,
+        title: impl Fn(&EventId) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.title = Arc::new(move |event| title(event).into());
         self
     }
 
@@ -161,11 +195,13 @@ impl WaitingPage {
             .return_to
             .replace("{event_id}", &crate::guard::percent_encode(event.as_str()));
         let return_to = return_to.and_then(safe_return).unwrap_or(&fallback);
+        let title = (self.title)(event);
         fill(
             TEMPLATE,
             &[
                 ("event_id", event.as_str()),
-                ("event_title", &(self.title)(event)),
+                ("event_title", &title.english),
+                ("event_title_ko", &title.korean),
                 ("api_base", &self.api_base),
                 ("assets_base", &self.assets_base),
                 ("guest_url", &self.guest_url),

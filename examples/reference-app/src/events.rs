@@ -2,15 +2,19 @@
 
 use serde_json::{Value, json};
 use ticketon_queue::EventId;
+use ticketon_queue::page::Title;
 
 use crate::demo::DEMO;
+
+const ENGLISH: &str = "Northern Lights, live";
+const KOREAN: &str = "노던 라이츠 내한 공연";
 
 /// All events, as the pages list them.
 #[must_use]
 pub(crate) fn list() -> Value {
     json!([{
         "id": DEMO,
-        "title": {"en": "Northern Lights, live", "ko": "노던 라이츠 내한 공연"},
+        "title": {"en": ENGLISH, "ko": KOREAN},
         "venue": {"en": "Harbour Hall, Busan", "ko": "부산 하버홀"},
         "startsAt": "2027-05-08T19:00:00+09:00",
         "image": null,
@@ -21,9 +25,19 @@ pub(crate) fn list() -> Value {
 
 /// What an event is called; its id if nothing is known.
 #[must_use]
-pub(crate) fn title(event: &EventId) -> String {
+pub(crate) fn title(event: &EventId) -> Title {
     if event.as_str() == DEMO {
-        "Northern Lights, live".to_owned()
+        Title::new(ENGLISH, KOREAN)
+    } else {
+        event.as_str().into()
+    }
+}
+
+/// The English title, for pages that are written before their reader's language is known.
+#[must_use]
+pub(crate) fn english_title(event: &EventId) -> String {
+    if event.as_str() == DEMO {
+        ENGLISH.to_owned()
     } else {
         event.to_string()
     }

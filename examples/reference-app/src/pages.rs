@@ -60,7 +60,7 @@ async fn event(id: Path<String>) -> Response {
 async fn page(template: &str, Path(id): Path<String>) -> Response {
     match EventId::new(id) {
         Ok(event) => {
-            let title = events::title(&event);
+            let title = events::english_title(&event);
             let values = [
                 ("event_id", event.as_str()),
                 ("event_title", title.as_str()),

@@ -10,7 +10,7 @@ import { memory } from './memory.js';
 import { sound } from './sound.js';
 import { TEXTS, formatCount, pickLanguage, rememberLanguage } from './texts.js';
 
-const { eventId, eventTitle, returnTo, homeUrl, awayGraceSeconds } = document.getElementById('waiting-room').dataset;
+const { eventId, eventTitle, eventTitleKo, returnTo, homeUrl, awayGraceSeconds } = document.getElementById('waiting-room').dataset;
 const graceSeconds = Number(awayGraceSeconds ?? 120);
 const START_KEY = `ticketon.start.${eventId}`;
 const motion = matchMedia('(prefers-reduced-motion: no-preference)');
@@ -314,16 +314,18 @@ export function drawActions() {
 }
 
 export function drawTitle() {
-  let title = eventTitle;
+  const ofEvent = language === 'ko' ? eventTitleKo || eventTitle : eventTitle;
+  setText('event-title', ofEvent);
+  let title = ofEvent;
   if (now.view === 'waiting') {
     const { position } = now.place;
     const ahead = position === null ? text.waitingRoom : position === 1 ? text.next : formatCount(position - 1, language);
-    title = `(${ahead}) ${eventTitle}`;
+    title = `(${ahead}) ${ofEvent}`;
   } else if (now.view === 'turn') {
     const seconds = secondsUntil(now.admission.claimBy);
     title = now.turnState === 'in' ? text.stillIn : seconds === 0 ? text.yourTurn : `● ${text.yourTurn} ${text.enterWithin(seconds).join('')}`;
   } else if (now.view === 'ended') {
-    title = `${text[now.ending.kind][now.ending.reason][0]} ${eventTitle}`;
+    title = `${text[now.ending.kind][now.ending.reason][0]} ${ofEvent}`;
   }
   if (document.title !== title) document.title = title;
 }
