@@ -4,9 +4,13 @@
 //! answer as the model in [`room`](crate::room). All keys of a room are in one slot. Time is
 //! Redis's own.
 
+mod address;
 mod builder;
 mod connection;
 mod decode;
+mod dial;
+mod eviction;
+mod failover;
 mod join;
 mod keys;
 mod lease;
@@ -19,14 +23,15 @@ mod tick;
 use std::fmt;
 use std::sync::Arc;
 
-use ::redis::{ScriptInvocation, cmd};
+use ::redis::cmd;
 use async_trait::async_trait;
 
+use self::address::Address;
 pub use self::builder::RedisStoreBuilder;
 use self::connection::Link;
 use self::decode::{Fields, corrupt};
 use self::keys::{ROOMS, RoomKeys};
-use self::script::{Refusal, Verb};
+use self::script::{Call, Refusal, Verb};
 use self::shape::{Shape, Shapes};
 use crate::clock::Clock;
 use crate::config::RoomConfig;
@@ -41,7 +46,13 @@ use crate::store::{
 /// How often a verb reads the config again because it changed in the meantime.
 const MAX_STALE: usize = 8;
 
-/// A [`QueueStore`] in one Redis server. Clones share their connection.
+/// A [`QueueStore`] in Redis: in one server, in a Redis Cluster, or in a master behind Sentinels. Clones
+/// share their connection.
+///
+/// A cluster spreads rooms over its masters, each room whole in one slot. Where the master may move, calls
+/// that meet a failover are sent again within their time, and the connection follows by itself. Redis
+/// copies to replicas after it has answered, so a failover may take back the last moments: what then
+/// holds is in the project's `docs/guarantees.md`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), ticketon_queue::StoreError> {
@@ -67,7 +78,16 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS.
+    /// Connects to where the URL says:
+    ///
+    /// - `redis://[user:password@]host[:port][/database]`: one server;
+    /// - `redis+cluster://[user:password@]host:port,host:port`: a Redis Cluster, by some of its nodes;
+    /// - `redis+sentinel://[user:password@]host:port,host:port/master-name[/database]`: the master that
+    ///   these Sentinels watch. The login is the master's; the Sentinels' own follows as
+    ///   `?sentinel_username=..&sentinel_password=..`.
+    ///
+    /// `rediss` in place of `redis` means TLS for every connection. In logins all but letters and digits
+    /// should be percent-encoded.
     ///
     /// # Errors
     /// As [`RedisStoreBuilder::connect`].
@@ -75,9 +95,27 @@ impl RedisStore {
         Self::builder(url).connect().await
     }
 
-    /// To connect with more settings.
+    /// To connect to a URL of any form of [`RedisStore::connect`] with more settings.
     pub fn builder(url: impl Into<String>) -> RedisStoreBuilder {
-        RedisStoreBuilder::new(url.into())
+        RedisStoreBuilder::new(Address::parse(&url.into()))
+    }
+
+    /// To connect to a Redis Cluster by the URLs of some of its nodes, which tell of the others:
+    /// `redis://[user:password@]host[:port]`, or `rediss://`.
+    pub fn cluster<U: Into<String>>(nodes: impl IntoIterator<Item = U>) -> RedisStoreBuilder {
+        let nodes: Vec<String> = nodes.into_iter().map(Into::into).collect();
+        RedisStoreBuilder::new(Address::cluster_of(&nodes))
+    }
+
+    /// To connect to the master that Sentinels know by this name, wherever it is. A login in the
+    /// Sentinels' URLs is theirs; the master's is set by [`RedisStoreBuilder::password`].
+    /// With `rediss://` the master is reached by TLS too.
+    pub fn sentinel<U: Into<String>>(
+        sentinels: impl IntoIterator<Item = U>,
+        master_name: &str,
+    ) -> RedisStoreBuilder {
+        let sentinels: Vec<String> = sentinels.into_iter().map(Into::into).collect();
+        RedisStoreBuilder::new(Address::sentinel_of(&sentinels, master_name))
     }
 
     /// What a script takes for now: a text for the test's clock, empty for Redis's own.
@@ -104,7 +142,7 @@ impl RedisStore {
         &self,
         event: &EventId,
         verb: Verb,
-        write: impl Fn(&Shape, &mut ScriptInvocation<'static>) + Send + Sync,
+        write: impl Fn(&Shape, &mut Call) + Send + Sync,
         read: impl Fn(&Shape, Result<u64, Refusal>, Fields) -> Result<T, StoreError> + Send + Sync,
     ) -> Result<Option<T>, StoreError> {
         for _ in 0..MAX_STALE {
@@ -280,7 +318,11 @@ impl QueueStore for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.link.command("ping", &cmd("PING")).await.map(|_| ())
+        // Of a cluster this asks the master of one slot, so that one lost master does not stop all rooms.
+        self.link
+            .command("ping", cmd("EXISTS").arg(ROOMS))
+            .await
+            .map(|_| ())
     }
 
     fn name(&self) -> &'static str {

@@ -4,16 +4,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
+use ::redis::cluster::ClusterClient;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::io::tcp::socket2::TcpKeepalive;
+use ::redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
-    ProtocolVersion, TlsCertificates, cmd,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisError,
+    TlsCertificates, TlsMode,
 };
+use tokio::sync::Mutex;
 
 use super::RedisStore;
-use super::connection::{Link, failed};
+use super::address::{Address, Login, Nodes};
+use super::connection::{Link, attempt_timeout, failed};
+use super::dial::{Connection, Dial};
+use super::eviction::refuse_eviction;
 use super::shape::Shapes;
 use crate::clock::Clock;
 use crate::error::StoreError;
@@ -24,19 +29,23 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a peer may leave packets unanswered.
 const VANISHED_AFTER: Duration = Duration::from_secs(12);
 
-/// The only policy under which Redis never drops a place by itself.
-const SAFE_POLICY: &str = "noeviction";
+/// How often the cluster's connection follows a redirection or looks for a lost node, in one attempt.
+const CLUSTER_RETRIES: u32 = 8;
+
+/// The pauses between those, in ms.
+const CLUSTER_PAUSE_MS: std::ops::Range<u64> = 10..300;
 
 /// Builds a [`RedisStore`].
 pub struct RedisStoreBuilder {
-    url: String,
+    address: Result<Address, String>,
+    login: Login,
     root_certificate: Option<Vec<u8>>,
     response_timeout: Duration,
     clock: Option<Arc<dyn Clock>>,
 }
 
 impl fmt::Debug for RedisStoreBuilder {
-    /// Leaves the URL out: it may hold a password.
+    /// Leaves the address out: it may hold a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStoreBuilder")
             .field("root_certificate", &self.root_certificate.is_some())
@@ -47,24 +56,44 @@ impl fmt::Debug for RedisStoreBuilder {
 }
 
 impl RedisStoreBuilder {
-    pub(super) fn new(url: String) -> Self {
+    pub(super) fn new(address: Result<Address, String>) -> Self {
         Self {
-            url,
+            address,
+            login: Login::default(),
             root_certificate: None,
             response_timeout: RESPONSE_TIMEOUT,
             clock: None,
         }
     }
 
-    /// The certificates, in PEM, of the authorities that sign the server's: they take the place of the
-    /// public ones. Needs a `rediss://` URL.
+    /// The name by which the Redis servers know this program; takes the place of the URL's. The name
+    /// for Sentinels is in their own URLs.
+    #[must_use]
+    pub fn username(mut self, name: impl Into<String>) -> Self {
+        self.login.username = Some(name.into());
+        self
+    }
+
+    /// The password of the Redis servers; takes the place of the URL's. The one of Sentinels is in
+    /// their own URLs.
+    #[must_use]
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.login.password = Some(password.into());
+        self
+    }
+
+    /// The certificates, in PEM, of the authorities that sign the servers': they take the place of the
+    /// public ones. Needs TLS (`rediss`).
     #[must_use]
     pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.root_certificate = Some(pem.into());
         self
     }
 
-    /// How long a call may take, reconnecting included; 2 seconds by default.
+    /// How long a call may take, reconnecting and sending again included; 2 seconds by default.
+    ///
+    /// Behind Sentinels and in a cluster a call that meets a failover is sent again until this time has
+    /// passed: a longer time bridges more of it, a shorter one refuses people sooner.
     #[must_use]
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -81,56 +110,179 @@ impl RedisStoreBuilder {
     /// Connects, and checks that this Redis never drops what it was given.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when Redis cannot be reached or refuses the login;
-    /// [`StoreError::Unsafe`] when it may evict keys.
+    /// [`StoreError::Unavailable`] when the address cannot be read, or Redis cannot be reached or
+    /// refuses the login; [`StoreError::Unsafe`] when it, or any master of the cluster, may evict keys.
     pub async fn connect(self) -> Result<RedisStore, StoreError> {
         // The host may have installed another provider before; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = self.client()?;
+        let address = self
+            .address
+            .as_ref()
+            .map_err(|why| unreadable(why.clone()))?;
         // One attempt, so that a wrong address or password is told at once; the shared connection then retries.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.response_timeout))
-            .set_response_timeout(Some(self.response_timeout));
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| failed("connecting", error))?;
-        refuse_eviction(&mut connection).await?;
+        let link = match address {
+            Address::Server(url) => self.server(url).await?,
+            Address::Cluster(nodes) => {
+                let client = self
+                    .cluster(nodes)
+                    .map_err(|error| failed("connecting", error))?;
+                self.moving(Dial::Cluster(client)).await?
+            }
+            Address::Sentinel {
+                sentinels,
+                master,
+                login,
+                database,
+            } => {
+                let client = self
+                    .sentinel(sentinels, master, login, *database)
+                    .map_err(|error| failed("connecting", error))?;
+                let client = Box::new(Mutex::new(client));
+                let config = self.connection_config(attempt_timeout(self.response_timeout));
+                self.moving(Dial::Sentinel { client, config }).await?
+            }
+        };
         Ok(RedisStore {
-            link: Link::new(client, self.response_timeout)?,
+            link,
             shapes: Arc::new(Shapes::default()),
             clock: self.clock,
         })
     }
 
-    fn client(&self) -> Result<Client, StoreError> {
-        let info = self.connection_info()?;
-        let client = match &self.root_certificate {
+    async fn server(&self, url: &str) -> Result<Link, StoreError> {
+        let info = self.server_info(url)?;
+        let client = match self.certificates() {
             None => Client::open(info),
-            Some(pem) => Client::build_with_tls(
-                info,
-                TlsCertificates {
-                    client_tls: None,
-                    root_cert: Some(pem.clone()),
-                },
-            ),
+            Some(certificates) => Client::build_with_tls(info, certificates),
         };
-        client.map_err(|error| failed("connecting", error))
+        let client = client.map_err(|error| failed("connecting", error))?;
+        let config = self.connection_config(self.response_timeout);
+        let connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| failed("connecting", error))?;
+        refuse_eviction(&mut Connection::Master(connection)).await?;
+        Link::server(client, self.response_timeout)
     }
 
-    fn connection_info(&self) -> Result<ConnectionInfo, StoreError> {
-        let info = self
-            .url
-            .as_str()
+    async fn moving(&self, dial: Dial) -> Result<Link, StoreError> {
+        let mut connection = dial
+            .connect()
+            .await
+            .map_err(|error| failed("connecting", error))?;
+        refuse_eviction(&mut connection).await?;
+        Ok(Link::moving(dial, connection, self.response_timeout))
+    }
+
+    fn server_info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {
+        let info = url
             .into_connection_info()
-            .map_err(|error| failed("reading the Redis URL", error))?;
-        let settings = info
+            .map_err(|error| unreadable(error.to_string()))?;
+        let mut settings = info
             .redis_settings()
             .clone()
             .set_protocol(ProtocolVersion::RESP3);
+        if let Some(name) = &self.login.username {
+            settings = settings.set_username(name);
+        }
+        if let Some(password) = &self.login.password {
+            settings = settings.set_password(password);
+        }
         Ok(info
             .set_redis_settings(settings)
             .set_tcp_settings(tcp_settings()))
+    }
+
+    fn cluster(&self, nodes: &Nodes) -> Result<ClusterClient, RedisError> {
+        let attempt = attempt_timeout(self.response_timeout);
+        let addresses = nodes.nodes.iter().map(|node| node.address(nodes.tls));
+        let mut builder = ClusterClient::builder(addresses)
+            .use_protocol(ProtocolVersion::RESP3)
+            .tcp_settings(tcp_settings())
+            .retries(CLUSTER_RETRIES)
+            .min_retry_wait(CLUSTER_PAUSE_MS.start)
+            .max_retry_wait(CLUSTER_PAUSE_MS.end)
+            .connection_timeout(attempt)
+            .response_timeout(attempt)
+            .overall_response_timeout(Some(self.response_timeout));
+        if nodes.tls {
+            builder = builder.tls(TlsMode::Secure);
+        }
+        if let Some(certificates) = self.certificates() {
+            builder = builder.certs(certificates);
+        }
+        let login = self.login.clone().or(&nodes.login);
+        if let Some(name) = &login.username {
+            builder = builder.username(name);
+        }
+        if let Some(password) = &login.password {
+            builder = builder.password(password);
+        }
+        builder.build()
+    }
+
+    fn sentinel(
+        &self,
+        sentinels: &Nodes,
+        master: &str,
+        login: &Login,
+        database: i64,
+    ) -> Result<SentinelClient, RedisError> {
+        let addresses = sentinels
+            .nodes
+            .iter()
+            .map(|node| node.address(sentinels.tls));
+        let mut builder =
+            SentinelClientBuilder::new(addresses, master, SentinelServerType::Master)?
+                .set_client_to_redis_protocol(ProtocolVersion::RESP3)
+                .set_client_to_redis_db(database)
+                .set_client_to_redis_tcp_settings(tcp_settings())
+                .set_client_to_sentinel_tcp_settings(tcp_settings());
+        if sentinels.tls {
+            builder = builder
+                .set_client_to_redis_tls_mode(TlsMode::Secure)
+                .set_client_to_sentinel_tls_mode(TlsMode::Secure);
+        }
+        if let Some(certificates) = self.certificates() {
+            builder = builder
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
+        let login = self.login.clone().or(login);
+        if let Some(name) = &login.username {
+            builder = builder.set_client_to_redis_username(name);
+        }
+        if let Some(password) = &login.password {
+            builder = builder.set_client_to_redis_password(password);
+        }
+        if let Some(name) = &sentinels.login.username {
+            builder = builder.set_client_to_sentinel_username(name);
+        }
+        if let Some(password) = &sentinels.login.password {
+            builder = builder.set_client_to_sentinel_password(password);
+        }
+        builder.build()
+    }
+
+    fn certificates(&self) -> Option<TlsCertificates> {
+        let pem = self.root_certificate.clone()?;
+        Some(TlsCertificates {
+            client_tls: None,
+            root_cert: Some(pem),
+        })
+    }
+
+    fn connection_config(&self, answer_within: Duration) -> AsyncConnectionConfig {
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(answer_within))
+            .set_response_timeout(Some(answer_within))
+    }
+}
+
+fn unreadable(why: String) -> StoreError {
+    StoreError::Unavailable {
+        context: "reading the Redis URL",
+        source: why.into(),
     }
 }
 
@@ -145,54 +297,4 @@ fn tcp_settings() -> TcpSettings {
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     let settings = settings.set_user_timeout(VANISHED_AFTER);
     settings
-}
-
-/// A Redis that evicts keys when its memory is full would drop people from the line.
-async fn refuse_eviction(connection: &mut MultiplexedConnection) -> Result<(), StoreError> {
-    let policy = match configured_policy(connection).await {
-        Some(policy) => policy,
-        None => {
-            tracing::warn!(
-                target: "ticketon::store",
-                "Redis refuses CONFIG GET maxmemory-policy; INFO memory is asked instead"
-            );
-            reported_policy(connection).await?
-        }
-    };
-    if policy == SAFE_POLICY {
-        return Ok(());
-    }
-    Err(StoreError::Unsafe {
-        detail: format!(
-            "maxmemory-policy is {policy:?}, so Redis may drop people from the line; set maxmemory-policy to {SAFE_POLICY}"
-        ),
-    })
-}
-
-/// `None` when the command is forbidden, as with managed servers.
-async fn configured_policy(connection: &mut MultiplexedConnection) -> Option<String> {
-    let reply = cmd("CONFIG")
-        .arg("GET")
-        .arg("maxmemory-policy")
-        .query_async(connection)
-        .await
-        .ok()?;
-    let pairs = Vec::<(String, String)>::from_redis_value(reply).ok()?;
-    pairs.into_iter().next().map(|(_, policy)| policy)
-}
-
-async fn reported_policy(connection: &mut MultiplexedConnection) -> Result<String, StoreError> {
-    let info: String = cmd("INFO")
-        .arg("memory")
-        .query_async(connection)
-        .await
-        .map_err(|error| failed("asking for the maxmemory-policy", error))?;
-    info.lines()
-        .find_map(|line| line.strip_prefix("maxmemory_policy:"))
-        .map(|policy| policy.trim().to_owned())
-        .ok_or_else(|| StoreError::Unsafe {
-            detail: format!(
-                "maxmemory-policy cannot be read, neither by CONFIG GET nor in INFO memory; allow one of them and set it to {SAFE_POLICY}"
-            ),
-        })
 }

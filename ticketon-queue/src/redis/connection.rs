@@ -1,19 +1,23 @@
-//! The way to Redis: one shared connection that reconnects by itself, every call bounded in time.
+//! The way to Redis: shared connections that recover by themselves, every call bounded in time.
 //!
-//! Whatever kind of Redis is behind it (one server now), the rest of the store only knows
-//! [`Link::run`] and [`Link::command`].
+//! Whatever kind of Redis is behind it (one server, a cluster, a master behind Sentinels), the rest of the
+//! store only knows [`Link::run`] and [`Link::command`]. Where the master may move, a call that meets a
+//! failover is sent again within its time: each verb of the port may be.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, ErrorKind, RedisError, ScriptInvocation, ServerErrorKind, Value};
+use ::redis::{Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::Instrument;
 
+use super::dial::{Connection, Dial};
+use super::failover::Moving;
+use super::script::Call;
 use crate::error::StoreError;
 
 /// The most calls that may be under way at a time; more are refused.
@@ -22,12 +26,24 @@ const MAX_IN_FLIGHT: usize = 10_000;
 /// The longest pause between two attempts to reconnect.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// A connection that all clones of a store share.
+/// The pause before a call is sent again, doubled each time up to [`MAX_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_millis(320);
+
+/// The connections that all clones of a store share.
 #[derive(Clone)]
 pub(super) struct Link {
-    manager: ConnectionManager,
+    path: Path,
     response_timeout: Duration,
     in_flight: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+enum Path {
+    /// To one server, which comes back or does not.
+    Server(Connection),
+    /// To wherever the master is.
+    Moving(Arc<Moving>),
 }
 
 impl fmt::Debug for Link {
@@ -39,8 +55,8 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
-    /// Connects at the first call.
-    pub(super) fn new(client: Client, response_timeout: Duration) -> Result<Self, StoreError> {
+    /// To one server; connects at the first call.
+    pub(super) fn server(client: Client, response_timeout: Duration) -> Result<Self, StoreError> {
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(response_timeout))
             .set_connection_timeout(Some(response_timeout))
@@ -48,25 +64,29 @@ impl Link {
             .set_pipeline_buffer_size(1_024);
         let manager = ConnectionManager::new_lazy_with_config(client, config)
             .map_err(|error| failed("connecting", error))?;
-        Ok(Self {
-            manager,
-            response_timeout,
-            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-        })
+        let path = Path::Server(Connection::Server(manager));
+        Ok(Self::new(path, response_timeout))
     }
 
-    /// Runs a script; one that the server lacks is sent first.
-    pub(super) async fn run(
-        &self,
-        name: &'static str,
-        invocation: &ScriptInvocation<'static>,
-    ) -> Result<Value, StoreError> {
-        let mut manager = self.manager.clone();
-        self.measured(
-            name,
-            async move { invocation.invoke_async(&mut manager).await },
+    /// To a Redis whose master may move.
+    pub(super) fn moving(dial: Dial, connection: Connection, response_timeout: Duration) -> Self {
+        Self::new(
+            Path::Moving(Moving::new(dial, connection)),
+            response_timeout,
         )
-        .await
+    }
+
+    fn new(path: Path, response_timeout: Duration) -> Self {
+        Self {
+            path,
+            response_timeout,
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+        }
+    }
+
+    /// Runs a script; one that the server lacks is sent.
+    pub(super) async fn run(&self, name: &'static str, call: &Call) -> Result<Value, StoreError> {
+        self.measured(name, Request::Script(call)).await
     }
 
     /// Sends one command.
@@ -75,15 +95,13 @@ impl Link {
         name: &'static str,
         command: &Cmd,
     ) -> Result<Value, StoreError> {
-        let mut manager = self.manager.clone();
-        self.measured(name, async move { command.query_async(&mut manager).await })
-            .await
+        self.measured(name, Request::Command(command)).await
     }
 
     async fn measured(
         &self,
         name: &'static str,
-        call: impl Future<Output = Result<Value, RedisError>> + Send,
+        request: Request<'_>,
     ) -> Result<Value, StoreError> {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Err(StoreError::Busy {
@@ -93,24 +111,128 @@ impl Link {
         };
         let span = tracing::debug_span!(target: "ticketon::store", "redis", verb = name);
         let began = Instant::now();
-        // The manager bounds the answer alone; here waiting for a new connection counts too.
-        let answer = tokio::time::timeout(self.response_timeout, call)
-            .instrument(span)
-            .await;
+        let answer = async {
+            match &self.path {
+                Path::Server(connection) => {
+                    // The manager bounds the answer alone; here waiting for a new connection counts too.
+                    let mut connection = connection.clone();
+                    let answer = timeout(self.response_timeout, request.send(&mut connection));
+                    answer.await.map_err(Fault::Silence)?.map_err(Fault::Error)
+                }
+                Path::Moving(moving) => self.sent_until_answered(moving, request).await,
+            }
+        };
+        let answer = answer.instrument(span).await;
         metrics::histogram!("ticketon_store_seconds", "verb" => name)
             .record(began.elapsed().as_secs_f64());
-        let result = match answer {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(failed(name, error)),
-            Err(elapsed) => Err(StoreError::Unavailable {
+        let result = answer.map_err(|fault| match fault {
+            Fault::Error(error) => failed(name, error),
+            Fault::Silence(elapsed) => StoreError::Unavailable {
                 context: name,
                 source: Box::new(elapsed),
-            }),
-        };
+            },
+        });
         if let Err(error) = &result {
             tracing::warn!(target: "ticketon::store", verb = name, error = %describe(error), "a call of Redis failed");
         }
         result
+    }
+
+    /// Sends a request again and again while the master moves, as long as the call may take.
+    async fn sent_until_answered(
+        &self,
+        moving: &Arc<Moving>,
+        request: Request<'_>,
+    ) -> Result<Value, Fault> {
+        let deadline = Instant::now() + self.response_timeout;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (generation, mut connection) = moving.current();
+            // A server that hangs leaves time to ask another.
+            let until = deadline.min(Instant::now() + attempt_timeout(self.response_timeout));
+            let fault = match timeout_at(until, request.send(&mut connection)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => Fault::Error(error),
+                Err(elapsed) => Fault::Silence(elapsed),
+            };
+            if !fault.passes() {
+                return Err(fault);
+            }
+            // A cluster's connection follows redirections by itself; only one that lost its nodes is of no use.
+            if !moving.is_cluster() || fault.is_lost_contact() {
+                moving.renew(generation);
+            }
+            let next = Instant::now() + pause;
+            if next >= deadline {
+                return Err(fault);
+            }
+            sleep_until(next).await;
+            pause = (pause * 2).min(MAX_PAUSE);
+        }
+    }
+}
+
+/// How long one attempt of a call may take where another server may answer the next.
+pub(super) fn attempt_timeout(response_timeout: Duration) -> Duration {
+    response_timeout / 2
+}
+
+/// What is asked of Redis; it may be sent several times.
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    Script(&'a Call),
+    Command(&'a Cmd),
+}
+
+impl Request<'_> {
+    async fn send(self, connection: &mut Connection) -> Result<Value, RedisError> {
+        match self {
+            Self::Script(call) => call.run(connection).await,
+            Self::Command(command) => command.query_async(connection).await,
+        }
+    }
+}
+
+/// Why an attempt came to nothing.
+enum Fault {
+    Error(RedisError),
+    Silence(Elapsed),
+}
+
+impl Fault {
+    /// Whether it is one of those that a failover brings, and ends.
+    fn passes(&self) -> bool {
+        let Self::Error(error) = self else {
+            return true;
+        };
+        match error.kind() {
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::BusyLoading
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask,
+            ) => true,
+            // A master that lost its replicas and was told not to write alone; before Redis 7 a script on
+            // a replica fails with the reason in its text.
+            _ => {
+                self.is_lost_contact()
+                    || error.code() == Some("NOREPLICAS")
+                    || error.detail().is_some_and(|text| text.contains("READONLY"))
+            }
+        }
+    }
+
+    /// Whether there is nobody at the other end.
+    fn is_lost_contact(&self) -> bool {
+        match self {
+            Self::Silence(_) => true,
+            Self::Error(error) => {
+                error.is_io_error() || error.kind() == ErrorKind::ClusterConnectionNotFound
+            }
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use ::redis::ScriptInvocation;
-
 use super::decode::Fields;
-use super::script::{Refusal, Verb};
+use super::script::{Call, Refusal, Verb};
 use super::shape::Shape;
 use super::{RedisStore, chunks, exactly};
 use crate::error::StoreError;
@@ -20,7 +18,7 @@ pub(super) async fn join(
 ) -> Result<Option<Vec<JoinReply>>, StoreError> {
     let mut replies = Vec::with_capacity(batch.len());
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut ScriptInvocation<'static>| {
+        let write = |shape: &Shape, call: &mut Call| {
             write_joins(shape, call, chunk);
         };
         let read = |shape: &Shape, code, mut fields: Fields| match code {
@@ -46,7 +44,7 @@ pub(super) async fn standing(
     event: &EventId,
     user: &UserId,
 ) -> Result<Option<Standing>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(user.as_str());
     };
     store
@@ -71,7 +69,7 @@ pub(super) async fn leave(
     user: &UserId,
     fence: Option<u64>,
 ) -> Result<Option<Left>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(user.as_str())
             .arg(fence.map_or(String::new(), |fence| fence.to_string()));
     };
@@ -87,7 +85,7 @@ pub(super) async fn leave(
 }
 
 /// The arguments and keys of a batch of joins.
-fn write_joins(shape: &Shape, call: &mut ScriptInvocation<'static>, batch: &[JoinRequest]) {
+fn write_joins(shape: &Shape, call: &mut Call, batch: &[JoinRequest]) {
     let mut positions: HashMap<BrokerId, usize> = HashMap::new();
     for request in batch {
         let lane = request

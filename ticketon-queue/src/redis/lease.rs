@@ -1,10 +1,8 @@
 //! Admission leases: claimed, extended, completed. Every change compares the fence.
 
-use ::redis::ScriptInvocation;
-
 use super::RedisStore;
 use super::decode::Fields;
-use super::script::{Refusal, Verb};
+use super::script::{Call, Refusal, Verb};
 use super::shape::Shape;
 use crate::error::StoreError;
 use crate::id::{EventId, UserId};
@@ -17,7 +15,7 @@ pub(super) async fn claim_or_extend(
     fence: u64,
     for_ms: Option<i64>,
 ) -> Result<Option<Fenced<Lease>>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(user.as_str()).arg(fence);
         match for_ms {
             Some(for_ms) => call.arg(for_ms.clamp(0, MAX_EXTEND_MS)),
@@ -43,7 +41,7 @@ pub(super) async fn complete(
     user: &UserId,
     fence: u64,
 ) -> Result<Option<Fenced<()>>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(user.as_str()).arg(fence);
     };
     store

@@ -1,9 +1,7 @@
 //! Who is connected where, and whose absence counts.
 
-use ::redis::ScriptInvocation;
-
 use super::decode::Fields;
-use super::script::{Refusal, Verb};
+use super::script::{Call, Refusal, Verb};
 use super::shape::Shape;
 use super::{RedisStore, chunks, exactly};
 use crate::error::StoreError;
@@ -15,7 +13,7 @@ pub(super) async fn register_broker(
     event: &EventId,
     broker: BrokerId,
 ) -> Result<Option<()>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(broker.to_string());
     };
     store
@@ -37,7 +35,7 @@ pub(super) async fn observe(
     broker: BrokerId,
     request: &Observe,
 ) -> Result<Option<ObserveReply>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(broker.to_string()).arg(request.samples.len());
         for (lane, sequence) in &request.samples {
             call.arg(lane.saturating_add(1)).arg(sequence);
@@ -82,7 +80,7 @@ pub(super) async fn attach(
 ) -> Result<Option<Vec<Attached>>, StoreError> {
     let mut replies = Vec::with_capacity(batch.len());
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut ScriptInvocation<'static>| {
+        let write = |shape: &Shape, call: &mut Call| {
             shape.add_connections(call, to);
             call.arg(from.to_string()).arg(to.to_string());
             for item in chunk {
@@ -119,7 +117,7 @@ pub(super) async fn disconnect(
     batch: &[(UserId, ConnId)],
 ) -> Result<Option<()>, StoreError> {
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut ScriptInvocation<'static>| {
+        let write = |shape: &Shape, call: &mut Call| {
             shape.add_connections(call, broker);
             call.arg(broker.to_string());
             for (user, conn) in chunk {
@@ -146,7 +144,7 @@ pub(super) async fn take_over(
     event: &EventId,
     broker: BrokerId,
 ) -> Result<Option<TakenOver>, StoreError> {
-    let write = |shape: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |shape: &Shape, call: &mut Call| {
         shape.add_connections(call, broker);
         call.arg(broker.to_string());
     };

@@ -1,10 +1,8 @@
 //! Creating a room, changing its config, and asking for another state.
 
-use ::redis::ScriptInvocation;
-
 use super::decode::{Fields, corrupt};
 use super::keys::{ROOMS, RoomKeys};
-use super::script::{self, Refusal, Verb};
+use super::script::{self, Call, Refusal, Verb};
 use super::shape::Shape;
 use super::{MAX_STALE, RedisStore, never_still};
 use crate::config::RoomConfig;
@@ -49,7 +47,7 @@ pub(super) async fn save_room(
             Some(shape) if *shape.config == *config => return Ok(RoomSaved::Same),
             Some(shape) => shape.invocation(VERB, &store.now()),
             None => {
-                let mut invocation = VERB.script().prepare_invoke();
+                let mut invocation = Call::of(VERB.script());
                 invocation
                     .key(RoomKeys::new(event).fixed())
                     .arg("")
@@ -84,7 +82,7 @@ pub(super) async fn change_state(
     event: &EventId,
     verb: RoomVerb,
 ) -> Result<Option<StateChanged>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         for state in STATES {
             if let Some(after) = state.after(verb) {
                 call.arg(state.as_str()).arg(after.as_str());
@@ -107,7 +105,7 @@ pub(super) async fn change_state(
 
 /// Adds the room to the set of all rooms; `false` when there are too many.
 async fn enlist(store: &RedisStore, event: &EventId, limit: usize) -> Result<bool, StoreError> {
-    let mut invocation = script::enlist().prepare_invoke();
+    let mut invocation = Call::of(script::enlist());
     invocation.key(ROOMS).arg(event.as_str()).arg(limit);
     let reply = store.link.run("enlist", &invocation).await?;
     let mut fields = Fields::new("enlist", reply)?;
@@ -119,7 +117,7 @@ async fn enlist(store: &RedisStore, event: &EventId, limit: usize) -> Result<boo
 }
 
 /// The arguments of a save that describe the new config.
-fn write_config(invocation: &mut ScriptInvocation<'static>, config: &RoomConfig) {
+fn write_config(invocation: &mut Call, config: &RoomConfig) {
     let names: Vec<&str> = config
         .lanes()
         .iter()

@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::redis::{ScriptInvocation, Value};
+use ::redis::Value;
 
 use super::decode::{Fields, corrupt};
 use super::keys::RoomKeys;
-use super::script::Verb;
+use super::script::{Call, Verb};
 use crate::config::RoomConfig;
 use crate::error::StoreError;
 use crate::id::{BrokerId, EventId};
@@ -18,7 +18,7 @@ use crate::id::{BrokerId, EventId};
 const MAX_REMEMBERED: usize = 10_000;
 
 /// The fields of the room hash that make a shape.
-pub(super) const FIELDS: [&str; 3] = ["epoch", "version", "config"];
+pub(super) const FIELDS: [&str; 4] = ["epoch", "version", "config", "saved_at"];
 
 /// A config of a room, and the keys that follow from it.
 #[derive(Debug)]
@@ -48,11 +48,12 @@ impl Shape {
             .map_err(|error| corrupt(CONTEXT, format!("the config is not JSON: {error}")))?;
         let config = RoomConfig::from_json(&json)
             .map_err(|error| corrupt(CONTEXT, format!("the config is refused: {error}")))?;
+        let saved_at: i64 = fields.parsed("saved_at")?;
         let keys = RoomKeys::new(event);
         let mut spelled = keys.fixed();
         spelled.extend(config.lanes().iter().map(|lane| keys.waiting(&lane.name)));
         Ok(Some(Self {
-            stamp: format!("{epoch}-{version}"),
+            stamp: format!("{epoch}-{version}-{saved_at}"),
             epoch,
             version,
             config: Arc::new(config),
@@ -62,8 +63,8 @@ impl Shape {
     }
 
     /// A call of a verb with everything that `prelude.lua` wants.
-    pub(super) fn invocation(&self, verb: Verb, now: &str) -> ScriptInvocation<'static> {
-        let mut invocation = verb.script().prepare_invoke();
+    pub(super) fn invocation(&self, verb: Verb, now: &str) -> Call {
+        let mut invocation = Call::of(verb.script());
         invocation
             .key(&self.spelled)
             .arg(&self.stamp)
@@ -73,11 +74,7 @@ impl Shape {
     }
 
     /// Adds the set of a broker's connections to the keys.
-    pub(super) fn add_connections(
-        &self,
-        invocation: &mut ScriptInvocation<'static>,
-        broker: BrokerId,
-    ) {
+    pub(super) fn add_connections(&self, invocation: &mut Call, broker: BrokerId) {
         invocation.key(self.keys.connections(broker));
     }
 

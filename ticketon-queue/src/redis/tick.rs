@@ -1,9 +1,7 @@
 //! What is due: ends what ran out, then promotes.
 
-use ::redis::ScriptInvocation;
-
 use super::RedisStore;
-use super::script::Verb;
+use super::script::{Call, Verb};
 use super::shape::Shape;
 use crate::error::StoreError;
 use crate::id::EventId;
@@ -14,7 +12,7 @@ pub(super) async fn tick(
     event: &EventId,
     batch: usize,
 ) -> Result<Option<Tick>, StoreError> {
-    let write = |_: &Shape, call: &mut ScriptInvocation<'static>| {
+    let write = |_: &Shape, call: &mut Call| {
         call.arg(batch.min(MAX_BATCH));
     };
     store

@@ -1,7 +1,8 @@
 -- prelude: what the verbs of a room share; it stands before each of them.
 -- KEYS  1 room  2 entry  3 lease  4 away  5 owner  6 brokers  7 gone  8 gone:ends  9 dispatch
 --       10.. the waiting line of each lane, in the config's order; then what the verb adds
--- ARGV  1 stamp of the config whose lanes are in KEYS: "epoch-version"
+-- ARGV  1 stamp of the config whose lanes are in KEYS: "epoch-version-saved at"; a version whose write was lost
+--         in a failover may come again with another config, so its time tells them apart
 --       2 now in ms, or '' for Redis's own time  3 number of lanes; then what the verb adds
 -- OUT   {code, ...}: 0 and above is an outcome, below zero a refusal (`Code` in script.rs)
 -- Numbers are whole and below 2^53. `..` and tostring round past 14 digits: use int().
@@ -22,7 +23,7 @@ local NAMES = {}
 local R = {}
 local dirty = {}
 
-local TEXTS = {'epoch', 'version', 'state', 'lanes', 'strides'}
+local TEXTS = {'epoch', 'version', 'saved_at', 'state', 'lanes', 'strides'}
 local NUMBERS = {
   'capacity', 'rate', 'burst', 'claim_ttl', 'entry_ttl', 'away_grace', 'max_waiting', 'opens_at',
   'pass', 'last_fence', 'budget_milli', 'budget_at', 'tick_at', 'guard_until',
@@ -70,7 +71,7 @@ local function open_room()
   local texts = call('HMGET', ROOM, unpack(TEXTS))
   if not texts[1] then return {NO_ROOM} end
   for i, field in ipairs(TEXTS) do R[field] = texts[i] end
-  if R.epoch .. '-' .. R.version ~= ARGV[1] then return {STALE} end
+  if R.epoch .. '-' .. R.version .. '-' .. R.saved_at ~= ARGV[1] then return {STALE} end
   local numbers = call('HMGET', ROOM, unpack(NUMBERS))
   for i, field in ipairs(NUMBERS) do R[field] = tonumber(numbers[i]) end
   NAMES = split(R.lanes)

@@ -39,6 +39,7 @@ else
   put('budget_milli', math.min(R.budget_milli, burst_milli))
   put('version', tonumber(R.version) + 1)
 end
+put('saved_at', NOW)
 for _, name in ipairs(lanes) do put('pass:' .. name, 0) end
 put('pass', 0)
 local fields = {
