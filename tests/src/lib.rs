@@ -11,6 +11,8 @@
 //! | to get | use |
 //! | --- | --- |
 //! | a private Redis, to be killed, paused, restarted | [`RedisServer`] |
+//! | a private Redis Cluster, to lose its masters | [`RedisCluster`] |
+//! | a master with replicas and Sentinels, to move | [`RedisSentinel`] |
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
 //! | a stream of server-sent events | [`SseClient`] |
 //! | a page in headless Chromium | [`Browser`] |
@@ -26,6 +28,8 @@ mod port;
 mod process;
 mod proxy;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 mod sse;
 mod wait;
 
@@ -37,6 +41,8 @@ pub use port::Port;
 pub use process::Process;
 pub use proxy::SlowProxy;
 pub use redis::{RedisBuilder, RedisServer};
+pub use redis_cluster::{RedisCluster, RedisClusterBuilder};
+pub use redis_sentinel::{RedisSentinel, RedisSentinelBuilder};
 pub use sse::{ConnectError, SseClient, SseEvent, SseParser, SseRequest};
 pub use wait::{Condition, eventually};
 

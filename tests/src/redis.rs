@@ -45,6 +45,7 @@ pub struct RedisBuilder {
 pub struct RedisServer {
     // Dropped in this order: the process ends before its folder goes.
     process: Option<Process>,
+    paused: bool,
     setup: RedisBuilder,
     ca_pem: Option<String>,
     folder: TempDir,
@@ -98,6 +99,7 @@ impl RedisBuilder {
         let ca_pem = self.tls.then(|| write_certificates(&folder));
         let mut server = RedisServer {
             process: None,
+            paused: false,
             setup: self,
             ca_pem,
             folder,
@@ -171,6 +173,12 @@ impl RedisServer {
         if let Some(mut process) = self.process.take() {
             process.kill9();
         }
+        self.paused = false;
+    }
+
+    /// Whether it runs: neither killed nor paused.
+    pub(crate) fn answers(&self) -> bool {
+        self.process.is_some() && !self.paused
     }
 
     /// Starts the server again, at the same port and with the same files, killing it first if it
@@ -191,6 +199,7 @@ impl RedisServer {
     /// If the server does not run.
     pub fn pause(&mut self) {
         self.running().pause();
+        self.paused = true;
     }
 
     /// Lets a paused server go on.
@@ -199,6 +208,7 @@ impl RedisServer {
     /// If the server does not run.
     pub fn resume(&mut self) {
         self.running().resume();
+        self.paused = false;
     }
 
     /// Sends one command by `redis-cli` and returns what that prints, without the last line end.
@@ -255,29 +265,40 @@ impl RedisServer {
     }
 
     async fn try_cli(&self, command: &[&str]) -> Result<String, String> {
-        let mut cli = tokio::process::Command::new(crate::installed(&["redis-cli"]));
-        cli.args(["-h", "127.0.0.1", "-p", &self.port().to_string()]);
-        if let Some(file) = self.ca_file() {
-            cli.arg("--tls").arg("--cacert").arg(file);
-        }
-        if let Some(password) = &self.setup.password {
-            cli.env("REDISCLI_AUTH", password);
-        }
-        cli.args(command).stdin(Stdio::null()).kill_on_drop(true);
-        let output = timeout(CLI_WITHIN, cli.output())
-            .await
-            .map_err(|_| format!("no answer within {CLI_WITHIN:?}"))?
-            .map_err(|error| error.to_string())?;
-        let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() {
-            printed.push_str(&String::from_utf8_lossy(&output.stderr));
-            return Err(printed);
-        }
-        if printed.ends_with('\n') {
-            printed.pop();
-        }
-        Ok(printed)
+        let password = self.setup.password.as_deref();
+        redis_cli(self.port(), self.ca_file(), password, command).await
     }
+}
+
+/// Sends one command by `redis-cli`; an error if nobody answers.
+pub(crate) async fn redis_cli(
+    port: u16,
+    ca_file: Option<PathBuf>,
+    password: Option<&str>,
+    command: &[&str],
+) -> Result<String, String> {
+    let mut cli = tokio::process::Command::new(crate::installed(&["redis-cli"]));
+    cli.args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    if let Some(file) = ca_file {
+        cli.arg("--tls").arg("--cacert").arg(file);
+    }
+    if let Some(password) = password {
+        cli.env("REDISCLI_AUTH", password);
+    }
+    cli.args(command).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(CLI_WITHIN, cli.output())
+        .await
+        .map_err(|_| format!("no answer within {CLI_WITHIN:?}"))?
+        .map_err(|error| error.to_string())?;
+    let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        printed.push_str(&String::from_utf8_lossy(&output.stderr));
+        return Err(printed);
+    }
+    if printed.ends_with('\n') {
+        printed.pop();
+    }
+    Ok(printed)
 }
 
 fn arguments(setup: &RedisBuilder, port: u16) -> Vec<String> {
