@@ -230,7 +230,7 @@ async fn places_that_outlived_their_room_stay_ahead() {
     let positions: Vec<u64> = replies
         .iter()
         .map(|reply| match reply {
-            JoinReply::Waiting { place, .. } => place.position,
+            JoinReply::Waiting { place, .. } => place.position.unwrap(),
             other => panic!("{other:?}"),
         })
         .collect();

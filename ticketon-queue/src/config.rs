@@ -33,6 +33,28 @@ pub struct Lane {
     pub weight: u32,
 }
 
+/// How the people who come before the opening are placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Opening {
+    /// In the order in which they join.
+    #[default]
+    Fifo,
+    /// By chance, see [`draw`](crate::draw); who joins later queues behind. Needs an opening time.
+    Draw,
+}
+
+impl Opening {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fifo => "fifo",
+            Self::Draw => "draw",
+        }
+    }
+}
+
 /// A validated room configuration.
 ///
 /// ```
@@ -53,6 +75,7 @@ pub struct RoomConfig {
     away_grace_seconds: u32,
     max_waiting: u32,
     opens_at_ms: Option<UnixMs>,
+    opening: Opening,
     lanes: Vec<Lane>,
 }
 
@@ -111,6 +134,18 @@ impl RoomConfig {
         self.opens_at_ms
     }
 
+    /// How the people who come before the opening are placed.
+    #[must_use]
+    pub fn opening(&self) -> Opening {
+        self.opening
+    }
+
+    /// Whether the people who come before the opening are drawn.
+    #[must_use]
+    pub fn is_draw(&self) -> bool {
+        self.opening == Opening::Draw
+    }
+
     /// The lanes, at least one. People without an assigned lane wait in the first.
     #[must_use]
     pub fn lanes(&self) -> &[Lane] {
@@ -139,7 +174,7 @@ impl RoomConfig {
             "entryTtlSeconds": self.entry_ttl_seconds,
             "awayGraceSeconds": self.away_grace_seconds,
             "maxWaiting": self.max_waiting,
-            "opening": "fifo",
+            "opening": self.opening.as_str(),
             "lanes": lanes,
         });
         if let (Some(at), Some(fields)) = (self.opens_at_ms, value.as_object_mut()) {
@@ -171,9 +206,9 @@ impl RoomConfig {
             away_grace_seconds: reader.number("awayGraceSeconds", AWAY_GRACE_SECONDS),
             max_waiting: reader.number("maxWaiting", MAX_WAITING),
             opens_at_ms: reader.opens_at(),
+            opening: reader.opening(),
             lanes: reader.lanes(),
         };
-        reader.opening();
         reader.unknown();
         let mut errors = reader.errors;
         // A field that is wrong already must not be reported again as missing.
@@ -206,6 +241,7 @@ pub struct RoomConfigBuilder {
     away_grace_seconds: Option<u64>,
     max_waiting: Option<u64>,
     opens_at_ms: Option<UnixMs>,
+    opening: Opening,
     lanes: Option<Vec<Lane>>,
 }
 
@@ -266,6 +302,13 @@ impl RoomConfigBuilder {
         self
     }
 
+    /// How the people who come before the opening are placed: in their order by default. A draw needs an opening time.
+    #[must_use]
+    pub fn opening(mut self, opening: Opening) -> Self {
+        self.opening = opening;
+        self
+    }
+
     /// The lanes: 1 to 16 with unique names, weights 1 to 1,000; one lane `general` by default.
     #[must_use]
     pub fn lanes(mut self, lanes: Vec<Lane>) -> Self {
@@ -315,6 +358,7 @@ impl RoomConfigBuilder {
                 MAX_WAITING,
             ),
             opens_at_ms: self.opens_at_ms,
+            opening: self.opening,
             lanes,
         };
         if self.capacity.is_none() {
@@ -344,6 +388,13 @@ impl RoomConfigBuilder {
         {
             let range = "milliseconds from 1970 to 9999";
             errors.push(FieldError::new("opensAt", at, range));
+        }
+        if config.is_draw() && config.opens_at_ms.is_none() {
+            errors.push(FieldError::new(
+                "opensAt",
+                "(missing)",
+                "a time, because opening is \"draw\"",
+            ));
         }
         check_lanes(&config.lanes, &mut errors);
         if errors.is_empty() {
@@ -445,13 +496,17 @@ impl Reader<'_> {
         at
     }
 
-    fn opening(&mut self) {
-        if let Some(value) = self.fields.get("opening")
-            && value != "fifo"
-        {
-            self.errors
-                .push(FieldError::new("opening", value, "\"fifo\""));
+    fn opening(&mut self) -> Opening {
+        let Some(value) = self.fields.get("opening") else {
+            return Opening::default();
+        };
+        let known = [Opening::Fifo, Opening::Draw];
+        if let Some(opening) = known.into_iter().find(|known| value == known.as_str()) {
+            return opening;
         }
+        self.errors
+            .push(FieldError::new("opening", value, "\"fifo\" or \"draw\""));
+        Opening::default()
     }
 
     fn lanes(&mut self) -> Option<Vec<Lane>> {
@@ -590,7 +645,7 @@ mod tests {
             assert!(refused(value).contains(&field.to_owned()), "{field}");
         }
         assert_eq!(
-            refused(json!({"capacity": 1, "speed": 3, "opensAt": "soon", "opening": "draw"})),
+            refused(json!({"capacity": 1, "speed": 3, "opensAt": "soon", "opening": "lottery"})),
             ["opensAt", "opening", "speed"]
         );
     }
@@ -607,6 +662,23 @@ mod tests {
         );
         let config = RoomConfig::from_json(&json!({"capacity": 1, "entryTtlSeconds": 30})).unwrap();
         assert_eq!(config.claim_ttl_ms(), 30_000);
+    }
+
+    #[test]
+    fn a_draw_needs_its_time() {
+        assert_eq!(
+            refused(json!({"capacity": 1, "opening": "draw"})),
+            ["opensAt"]
+        );
+        assert_eq!(
+            refused(json!({"capacity": 1, "opening": "draw", "opensAt": "soon"})),
+            ["opensAt"]
+        );
+        let draw = json!({"capacity": 1, "opening": "draw", "opensAt": "2026-01-01T00:00:00Z"});
+        let config = RoomConfig::from_json(&draw).unwrap();
+        assert!(config.is_draw());
+        assert_eq!(RoomConfig::from_json(&config.to_json()).unwrap(), config);
+        assert!(!RoomConfig::builder().capacity(1).build().unwrap().is_draw());
     }
 
     #[test]

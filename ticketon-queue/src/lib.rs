@@ -48,6 +48,7 @@ pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod dispatcher;
+pub mod draw;
 pub mod error;
 #[cfg(feature = "http")]
 pub mod guard;
@@ -73,7 +74,8 @@ pub use crate::redis::{RedisStore, RedisStoreBuilder};
 pub use admission::AdmissionClaims;
 pub use broker::{AdmittedUpdate, ClosedUpdate, Eta, Update, Updates, WaitingUpdate};
 pub use clock::{Clock, ManualClock, SystemClock, UnixMs};
-pub use config::{Lane, RoomConfig, RoomConfigBuilder};
+pub use config::{Lane, Opening, RoomConfig, RoomConfigBuilder};
+pub use draw::{DrawKey, DrawKeys};
 pub use error::{ConfigError, FieldError, QueueError, StoreError};
 pub use id::{BrokerId, ConnId, EventId, IdError, LaneName, UserId};
 pub use memory::MemoryStore;

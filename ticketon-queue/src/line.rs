@@ -79,6 +79,18 @@ impl Line {
         entry
     }
 
+    /// How many people stand before this one, who is in line.
+    pub(crate) fn rank_of(&self, score: i64, user: &UserId) -> usize {
+        let entry = (score, user.clone());
+        let at = self.chunk_of(&entry);
+        let before: usize = self.chunks[..at].iter().map(VecDeque::len).sum();
+        let within = self
+            .chunks
+            .get(at)
+            .map_or(0, |chunk| chunk.partition_point(|other| *other < entry));
+        before + within
+    }
+
     /// How many people have a lower score.
     pub(crate) fn rank(&self, score: i64) -> usize {
         let at = self
@@ -106,8 +118,10 @@ mod tests {
         fn agrees_with_a_sorted_set(steps in proptest::collection::vec((0..4u8, 0..3_000i64), 1..3_000)) {
             let mut line = Line::default();
             let mut set = BTreeSet::new();
-            for (kind, score) in steps {
-                let user = UserId::new(format!("u{score}")).unwrap();
+            for (kind, chance) in steps {
+                let user = UserId::new(format!("u{chance}")).unwrap();
+                // Drawn ones too, and some with the same score.
+                let score = chance / 3 - 500;
                 match kind {
                     0 | 1 => if set.insert((score, user.clone())) { line.insert(score, user) },
                     2 => prop_assert_eq!(line.remove(score, &user), set.remove(&(score, user))),
@@ -115,6 +129,8 @@ mod tests {
                 }
                 prop_assert_eq!(line.len(), set.len());
                 prop_assert_eq!(line.rank(score), set.iter().filter(|entry| entry.0 < score).count());
+                let entry = (score, UserId::new(format!("u{chance}")).unwrap());
+                prop_assert_eq!(line.rank_of(score, &entry.1), set.iter().filter(|other| **other < entry).count());
             }
         }
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use crate::clock::{Clock, SystemClock, UnixMs};
 use crate::config::RoomConfig;
+use crate::draw::DrawKeys;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, EventId, UserId};
 use crate::room::Room;
@@ -41,6 +42,7 @@ pub const MAX_ROOMS: usize = 100_000;
 pub struct MemoryStore {
     rooms: Arc<Mutex<BTreeMap<EventId, Room>>>,
     clock: Arc<dyn Clock>,
+    draw_keys: DrawKeys,
 }
 
 impl Default for MemoryStore {
@@ -62,7 +64,15 @@ impl MemoryStore {
         Self {
             rooms: Arc::default(),
             clock,
+            draw_keys: DrawKeys::random(),
         }
+    }
+
+    /// Other keys for new draws, for tests.
+    #[must_use]
+    pub fn draw_keys(mut self, keys: DrawKeys) -> Self {
+        self.draw_keys = keys;
+        self
     }
 
     /// A verb never leaves a room half-changed by a panic of its caller, so a poisoned lock is taken over.
@@ -94,7 +104,8 @@ impl QueueStore for MemoryStore {
         if rooms.len() >= MAX_ROOMS {
             return Ok(RoomSaved::TooManyRooms { limit: MAX_ROOMS });
         }
-        rooms.insert(event.clone(), Room::new(config.clone(), now));
+        let room = Room::with_draw_keys(config.clone(), self.draw_keys.clone(), now);
+        rooms.insert(event.clone(), room);
         Ok(RoomSaved::Created)
     }
 

@@ -35,6 +35,7 @@ use self::script::{Call, Refusal, Verb};
 use self::shape::{Shape, Shapes};
 use crate::clock::Clock;
 use crate::config::RoomConfig;
+use crate::draw::DrawKeys;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, EventId, UserId};
 use crate::state::RoomVerb;
@@ -66,6 +67,7 @@ pub struct RedisStore {
     link: Link,
     shapes: Arc<Shapes>,
     clock: Option<Arc<dyn Clock>>,
+    draw_keys: DrawKeys,
 }
 
 impl fmt::Debug for RedisStore {
@@ -116,6 +118,13 @@ impl RedisStore {
     ) -> RedisStoreBuilder {
         let sentinels: Vec<String> = sentinels.into_iter().map(Into::into).collect();
         RedisStoreBuilder::new(Address::sentinel_of(&sentinels, master_name))
+    }
+
+    /// Other keys for new draws, for tests. Every process must have the same.
+    #[must_use]
+    pub fn draw_keys(mut self, keys: DrawKeys) -> Self {
+        self.draw_keys = keys;
+        self
     }
 
     /// What a script takes for now: a text for the test's clock, empty for Redis's own.

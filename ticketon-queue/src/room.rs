@@ -2,6 +2,7 @@
 //!
 //! It is the reference that every store is compared with, and what `MemoryStore` runs behind a
 //! lock. Each public method is one verb of the store port with the same name and the same answer.
+//! The one thing it is not told is a new draw's key, which comes from its [`DrawKeys`].
 
 mod join;
 mod lease;
@@ -16,12 +17,13 @@ use std::sync::Arc;
 
 use crate::clock::UnixMs;
 use crate::config::RoomConfig;
+use crate::draw::{DrawKey, DrawKeys};
 use crate::id::{BrokerId, ConnId, LaneName, UserId};
 use crate::line::Line;
 use crate::state::{Reason, RoomState, RoomVerb};
 use crate::store::{
-    GONE_TTL_MS, LaneNumbers, Lease, OUTAGE_MS, Place, RoomNumbers, RoomSaved, Standing,
-    StateChanged,
+    DrawNumbers, GONE_TTL_MS, LaneNumbers, Lease, NOBODY_YET, OUTAGE_MS, Place, RoomNumbers,
+    RoomSaved, Standing, StateChanged,
 };
 
 /// The largest stride unit: weights whose least common multiple is larger share it with rounding.
@@ -47,12 +49,20 @@ pub(crate) fn strides(config: &RoomConfig) -> Vec<u64> {
         .collect()
 }
 
+/// The setting of the draw in which two configs differ, if either has one.
+pub(crate) fn changed_draw_setting(old: &RoomConfig, new: &RoomConfig) -> Option<&'static str> {
+    if old.opening() != new.opening() {
+        return Some("opening");
+    }
+    (new.is_draw() && old.opens_at_ms() != new.opens_at_ms()).then_some("opensAt")
+}
+
 fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// One lane's line and its share.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct LaneState {
     line: Line,
     /// The last sequence handed out.
@@ -61,6 +71,17 @@ struct LaneState {
     watermark: i64,
     /// Stride scheduling: the lane with the lowest pass is next.
     pass: u64,
+}
+
+impl Default for LaneState {
+    fn default() -> Self {
+        Self {
+            line: Line::default(),
+            sequence: 0,
+            watermark: NOBODY_YET,
+            pass: 0,
+        }
+    }
 }
 
 /// Totals since the room was made.
@@ -88,6 +109,11 @@ pub struct Room {
     config_version: u64,
     state: RoomState,
     epoch: u64,
+    draw_keys: DrawKeys,
+    /// The key of the draw, if the room has one.
+    draw_key: Option<DrawKey>,
+    /// How many were in line when the room left `scheduled`.
+    drawn: u64,
     lanes: HashMap<LaneName, LaneState>,
     /// The pass of the last admission: a lane that becomes non-empty starts no lower.
     pass: u64,
@@ -114,9 +140,15 @@ pub struct Room {
 }
 
 impl Room {
-    /// A new room.
+    /// A new room. A draw gets a random key.
     #[must_use]
     pub fn new(config: RoomConfig, now: UnixMs) -> Self {
+        Self::with_draw_keys(config, DrawKeys::random(), now)
+    }
+
+    /// A new room whose draws get their keys from here.
+    #[must_use]
+    pub fn with_draw_keys(config: RoomConfig, draw_keys: DrawKeys, now: UnixMs) -> Self {
         let lanes = config
             .lanes()
             .iter()
@@ -129,6 +161,9 @@ impl Room {
                 _ => RoomState::Open,
             },
             epoch: now.unsigned_abs(),
+            draw_key: config.is_draw().then(|| draw_keys.next()),
+            draw_keys,
+            drawn: 0,
             lanes,
             pass: 0,
             waiting: HashMap::new(),
@@ -156,6 +191,12 @@ impl Room {
         if *self.config == *config {
             return RoomSaved::Same;
         }
+        let redrawn = changed_draw_setting(&self.config, config);
+        if let Some(field) = redrawn
+            && self.totals.joined > 0
+        {
+            return RoomSaved::Frozen { field };
+        }
         let dropped: Vec<LaneName> = self
             .config
             .lanes()
@@ -174,6 +215,9 @@ impl Room {
             lane.pass = 0;
         }
         self.pass = 0;
+        if redrawn.is_some() {
+            self.restart_draw(config, now);
+        }
         self.config = Arc::new(config.clone());
         self.config_version += 1;
         self.budget_milli = self
@@ -182,11 +226,46 @@ impl Room {
         RoomSaved::Changed
     }
 
+    /// The settings of the draw change before anybody has joined. A key that was made known, or none, is replaced.
+    fn restart_draw(&mut self, config: &RoomConfig, now: UnixMs) {
+        if !config.is_draw() {
+            self.draw_key = None;
+            return;
+        }
+        if self.draw_key.is_none() || self.state != RoomState::Scheduled {
+            self.draw_key = Some(self.draw_keys.next());
+        }
+        if self.state == RoomState::Open && config.opens_at_ms().is_some_and(|at| at > now) {
+            self.state = RoomState::Scheduled;
+        }
+    }
+
+    /// Puts the room into a state. Leaving `scheduled` is for good once somebody has joined: it ends the draw.
+    fn enter(&mut self, state: RoomState) {
+        if self.state == RoomState::Scheduled && state != RoomState::Scheduled {
+            self.drawn = self.waiting.len() as u64;
+        }
+        self.state = state;
+    }
+
+    /// Opens a scheduled room whose time has come, whatever the clock says later. Each verb that treats people
+    /// before and after the opening differently asks this first, so that the two meet at one moment.
+    fn open_if_due(&mut self, now: UnixMs) {
+        let due = self.config.opens_at_ms().is_none_or(|at| at <= now);
+        if self.state == RoomState::Scheduled && due {
+            self.enter(RoomState::Open);
+        }
+    }
+
+    fn is_undrawn(&self) -> bool {
+        self.state == RoomState::Scheduled && self.config.is_draw()
+    }
+
     /// Asks for another state.
     pub fn change_state(&mut self, verb: RoomVerb) -> StateChanged {
         match self.state.after(verb) {
             Some(state) => {
-                self.state = state;
+                self.enter(state);
                 StateChanged::Now(state)
             }
             None => StateChanged::Refused(self.state),
@@ -214,6 +293,11 @@ impl Room {
                     watermark: self.lanes[&lane.name].watermark,
                 })
                 .collect(),
+            draw: self.draw_key.as_ref().map(|key| DrawNumbers {
+                commitment: key.commitment(),
+                key: (self.state != RoomState::Scheduled).then(|| key.clone()),
+                drawn: self.drawn,
+            }),
             joined_total: self.totals.joined,
             admitted_total: self.totals.admitted,
             completed_total: self.totals.completed,
@@ -236,7 +320,7 @@ impl Room {
             };
         }
         if let Some((lane, sequence)) = self.waiting.get(user) {
-            return Standing::Waiting(self.place(lane, *sequence));
+            return Standing::Waiting(self.place(user, lane, *sequence));
         }
         match self.gone.get(user) {
             Some(gone) if gone.until > now => Standing::Gone {
@@ -247,13 +331,14 @@ impl Room {
         }
     }
 
-    fn place(&self, lane: &LaneName, sequence: i64) -> Place {
+    fn place(&self, user: &UserId, lane: &LaneName, sequence: i64) -> Place {
         let line = self.line(lane);
+        let position = || line.rank_of(sequence, user) as u64 + 1;
         Place {
             epoch: self.epoch,
             lane: lane.clone(),
             sequence,
-            position: line.rank(sequence) as u64 + 1,
+            position: (!self.is_undrawn()).then(position),
             waiting: line.len() as u64,
             state: self.state,
         }

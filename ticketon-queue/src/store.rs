@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use crate::clock::UnixMs;
 use crate::config::RoomConfig;
+use crate::draw::DrawKey;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, EventId, LaneName, UserId};
 use crate::state::{Reason, RoomState, RoomVerb};
@@ -28,6 +29,9 @@ pub const OUTAGE_MS: i64 = 5_000;
 pub const GONE_TTL_MS: i64 = 300_000;
 /// The furthest an admission may be extended, counted from the call, in milliseconds.
 pub const MAX_EXTEND_MS: i64 = 86_400_000;
+
+/// The watermark of a lane from which nobody was promoted: below every sequence, drawn ones included.
+pub const NOBODY_YET: i64 = i64::MIN;
 
 /// How a person is present while they join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +69,10 @@ pub struct Place {
     pub epoch: u64,
     /// The lane.
     pub lane: LaneName,
-    /// The sequence in the lane: who has the lowest is admitted first.
+    /// The sequence in the lane: who has the lowest is admitted first. Below zero when drawn.
     pub sequence: i64,
-    /// The exact position in the lane, from 1.
-    pub position: u64,
+    /// The exact position in the lane, from 1. `None` in a draw before the opening, and from verbs that do not rank.
+    pub position: Option<u64>,
     /// How many wait in the lane.
     pub waiting: u64,
     /// The room's state.
@@ -147,7 +151,7 @@ pub enum JoinReply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Standing {
-    /// In line. Verbs that do not rank leave `position` at 0.
+    /// In line.
     Waiting(Place),
     /// Admitted, with a live lease.
     Admitted(Lease),
@@ -206,6 +210,11 @@ pub enum RoomSaved {
         /// The lane.
         lane: LaneName,
     },
+    /// Somebody has joined, so the settings of the draw stay as they are; nothing was changed.
+    Frozen {
+        /// The field that would change: `opening` or `opensAt`.
+        field: &'static str,
+    },
     /// The store holds as many rooms as it may; nothing was changed.
     TooManyRooms {
         /// How many it may hold.
@@ -233,8 +242,20 @@ pub struct LaneNumbers {
     pub weight: u32,
     /// How many wait in it.
     pub waiting: u64,
-    /// The highest sequence that was promoted. Selects candidates; the lease decides.
+    /// The highest sequence that was promoted; [`NOBODY_YET`] before the first. Selects candidates; the lease decides.
     pub watermark: i64,
+}
+
+/// A draw, as far as it may be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrawNumbers {
+    /// The hash of the key, known from the start.
+    pub commitment: String,
+    /// The key, once the room has left `scheduled` for good and nobody can be drawn any more.
+    pub key: Option<DrawKey>,
+    /// How many were in line at the opening.
+    pub drawn: u64,
 }
 
 /// A room's numbers at one moment.
@@ -255,6 +276,8 @@ pub struct RoomNumbers {
     pub active: u64,
     /// The lanes, in the config's order.
     pub lanes: Vec<LaneNumbers>,
+    /// The draw, if the room has one.
+    pub draw: Option<DrawNumbers>,
     /// Places ever given.
     pub joined_total: u64,
     /// Leases ever made.
@@ -272,6 +295,12 @@ impl RoomNumbers {
     #[must_use]
     pub fn waiting(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.waiting).sum()
+    }
+
+    /// Whether places are not known yet: a draw before its opening.
+    #[must_use]
+    pub fn is_undrawn(&self) -> bool {
+        self.state == RoomState::Scheduled && self.config.is_draw()
     }
 }
 
@@ -314,7 +343,7 @@ pub struct Observed {
     pub numbers: RoomNumbers,
     /// For each sample, how many people of the lane are before that sequence.
     pub ranks: Vec<u64>,
-    /// For each user, where they are (positions are left at 0) and which stream owns the place.
+    /// For each user, where they are (without a position) and which stream owns the place.
     pub users: Vec<(Standing, Option<(BrokerId, ConnId)>)>,
 }
 

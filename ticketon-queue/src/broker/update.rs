@@ -47,10 +47,10 @@ impl Update {
 pub struct WaitingUpdate {
     /// The room's epoch.
     pub epoch: u64,
-    /// The place's sequence.
+    /// The place's sequence; below zero when it was drawn.
     pub sequence: i64,
-    /// Position in the own lane, from 1; it never goes up.
-    pub position: u64,
+    /// Position in the own lane, from 1; it never goes up. `None` before the draw.
+    pub position: Option<u64>,
     /// How many wait in the own lane.
     pub waiting: u64,
     /// How long it will take, if that can be known.

@@ -21,6 +21,8 @@ use crate::token::AdmissionKeys;
 const LOOK_UP_WITHIN_MS: i64 = 8_000;
 /// Up to this position every change is told at once.
 const NEAR: u64 = 50;
+/// The people who are ranked differ from tick to tick, and come again after this many.
+const SAMPLE_PHASES: usize = 8;
 
 /// One connected person.
 #[derive(Debug)]
@@ -39,8 +41,8 @@ pub(super) struct Conn {
 #[derive(Debug)]
 pub(super) enum Phase {
     Waiting {
-        /// The lowest position told so far.
-        position: u64,
+        /// The lowest position told so far; `None` before the draw.
+        position: Option<u64>,
         told_at_ms: UnixMs,
     },
     Admitted {
@@ -77,6 +79,8 @@ pub(super) struct View {
     /// Whom this tick has looked up already.
     looked_up: HashSet<UserId>,
     told_state: Option<RoomState>,
+    /// Moves the choice of people who are ranked.
+    sample_phase: usize,
 }
 
 impl View {
@@ -143,6 +147,7 @@ impl View {
             self.admitted_slice(&mut users, tick_ms);
             self.waiting_slice(&mut users, tick_ms);
             let samples = self.samples();
+            self.sample_phase = (self.sample_phase + 1) % SAMPLE_PHASES;
             return Some(Observe { samples, users });
         }
         (!users.is_empty()).then(|| Observe {
@@ -221,9 +226,9 @@ impl View {
         }
     }
 
-    /// Sequences whose ranks give everybody's position: the first, the last, and evenly between.
+    /// What to rank so that everybody's position follows, see [`upper_bound`]; rising within a lane.
     fn samples(&self) -> Vec<(usize, i64)> {
-        let Some(numbers) = &self.numbers else {
+        let Some(numbers) = self.numbers.as_ref().filter(|it| !it.is_undrawn()) else {
             return Vec::new();
         };
         let each = MAX_SAMPLES / numbers.lanes.len().max(1);
@@ -232,14 +237,18 @@ impl View {
             let Some(line) = self.lines.get(&lane.name) else {
                 continue;
             };
-            let step = line.len().div_ceil(each.saturating_sub(1).max(1)).max(1);
-            let mut chosen: Vec<i64> = line.iter().step_by(step).map(|entry| entry.0).collect();
-            if let Some((last, _)) = line.last()
-                && chosen.last() != Some(last)
-            {
-                chosen.push(*last);
+            let drawn = line.first().is_some_and(|(first, _)| *first < 0);
+            let queued = line.last().is_some_and(|(last, _)| *last >= 0);
+            let each = if drawn && queued { each / 2 } else { each };
+            let later = (0, least());
+            if drawn {
+                let chosen = choose(line.range(..&later), each, self.sample_phase);
+                samples.extend(chosen.into_iter().map(|score| (index, score + 1)));
             }
-            samples.extend(chosen.into_iter().map(|sequence| (index, sequence)));
+            if queued {
+                let chosen = choose(line.range(&later..), each, self.sample_phase);
+                samples.extend(chosen.into_iter().map(|sequence| (index, sequence)));
+            }
         }
         samples
     }
@@ -259,7 +268,7 @@ impl View {
         for (user, (standing, owner)) in request.users.iter().zip(observed.users) {
             self.apply_one(user, standing, owner, event, keys, now);
         }
-        if !request.samples.is_empty() {
+        if !request.samples.is_empty() || observed.numbers.is_undrawn() {
             self.rank(request, &observed.ranks, &observed.numbers);
         }
         self.numbers = Some(observed.numbers);
@@ -380,14 +389,15 @@ impl View {
             };
             let mut at = 0;
             for (sequence, user) in line {
-                while known.get(at + 1).is_some_and(|(next, _)| next <= sequence) {
+                while known.get(at).is_some_and(|(next, _)| next <= sequence) {
                     at += 1;
                 }
-                let Some(bound) = upper_bound(&known, at, *sequence) else {
+                let bound = upper_bound(&known, at, *sequence).map(|before| before + 1);
+                if bound.is_none() && !numbers.is_undrawn() {
                     continue;
-                };
+                }
                 if let Some(conn) = self.conns.get_mut(user) {
-                    conn.tell_position(bound + 1, index, numbers, &self.meter, state_changed);
+                    conn.tell_position(bound, index, numbers, &self.meter, state_changed);
                 }
             }
         }
@@ -412,7 +422,7 @@ impl View {
     pub(super) fn waiting_update(&self, place: &Place) -> WaitingUpdate {
         let eta = self.numbers.as_ref().and_then(|numbers| {
             let lane = numbers.config.lane_index(&place.lane)?;
-            self.meter.eta(numbers, lane, place.position)
+            self.meter.eta(numbers, lane, place.position?)
         });
         WaitingUpdate {
             epoch: place.epoch,
@@ -458,7 +468,7 @@ impl Conn {
     /// Tells the position if it is due: near the front each change, far behind every few seconds.
     fn tell_position(
         &mut self,
-        bound: u64,
+        bound: Option<u64>,
         lane: usize,
         numbers: &RoomNumbers,
         meter: &RateMeter,
@@ -471,12 +481,16 @@ impl Conn {
         else {
             return;
         };
-        let moved = bound < *position;
-        *position = bound.min(*position);
+        let before = *position;
+        *position = match (before, bound) {
+            (Some(told), Some(bound)) => Some(told.min(bound)),
+            (told, bound) => told.or(bound),
+        };
         let since = numbers.now_ms - *told_at_ms;
         let every = match *position {
-            0..=NEAR if moved => 0,
-            0..=1_000 => 1_000,
+            Some(_) if before.is_none() => 0,
+            Some(0..=NEAR) if *position != before => 0,
+            Some(0..=1_000) => 1_000,
             _ => 3_000,
         };
         if since < every && !state_changed {
@@ -486,8 +500,10 @@ impl Conn {
             epoch: self.epoch,
             sequence: self.sequence,
             position: *position,
-            waiting: numbers.lanes[lane].waiting.max(*position),
-            eta: meter.eta(numbers, lane, *position),
+            waiting: numbers.lanes[lane]
+                .waiting
+                .max(position.unwrap_or_default()),
+            eta: position.and_then(|position| meter.eta(numbers, lane, position)),
             state: numbers.state,
             lane: self.lane.clone(),
         });
@@ -504,15 +520,54 @@ impl Conn {
     }
 }
 
-/// The rank of `sequence` is at most this, by the samples around it: `min(rank(lo) + seq - lo, rank(hi))`.
+/// At most so many people stand before `sequence`, by the ranks of the samples; `at` is the first
+/// sample above it.
+///
+/// Everybody below the next sample but the person themselves: `rank(next) - 1`. Between two
+/// sequences stand at most as many people as their distance: `rank(last) + sequence - last`.
+/// Between two drawn scores, which are below zero, stands any number.
 fn upper_bound(known: &[(i64, u64)], at: usize, sequence: i64) -> Option<u64> {
-    let (low, rank) = *known.get(at)?;
-    let distance = u64::try_from(sequence.checked_sub(low)?).ok()?;
-    let bound = rank.saturating_add(distance);
-    Some(match known.get(at + 1) {
-        Some((_, next)) => bound.min(*next),
-        None => bound,
-    })
+    let last = known[..at].last().filter(|(last, _)| *last >= 0);
+    let by_distance = last.and_then(|(last, rank)| {
+        let distance = u64::try_from(sequence.checked_sub(*last)?).ok()?;
+        Some(rank.saturating_add(distance))
+    });
+    let by_next = known.get(at).map(|(_, rank)| rank.saturating_sub(1));
+    by_distance.into_iter().chain(by_next).min()
+}
+
+/// Chooses at most `most` of the people: everybody at the front, then one after ever wider gaps, and
+/// the last, so that the gaps stay a small part of the position. The phase moves the gaps.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)] // indexes of people are far below 2^52 and not negative
+fn choose<'a>(
+    people: impl Iterator<Item = &'a (i64, UserId)> + Clone,
+    most: usize,
+    phase: usize,
+) -> Vec<i64> {
+    let count = people.clone().count();
+    let front = if count <= most { count } else { most / 3 };
+    let wider = (most - front.min(most)).saturating_sub(1).max(1);
+    let ratio = (count as f64 / front.max(1) as f64).powf(1.0 / wider as f64);
+    let start = phase as f64 / SAMPLE_PHASES as f64;
+    let mut next = 0;
+    let mut chosen = Vec::with_capacity(most);
+    for (index, (score, _)) in people.enumerate() {
+        if index != next && index + 1 != count {
+            continue;
+        }
+        chosen.push(*score);
+        next = if index + 1 < front {
+            index + 1
+        } else {
+            let power = start + chosen.len().saturating_sub(front) as f64;
+            ((front as f64 * ratio.powf(power)) as usize).max(index + 1)
+        };
+    }
+    chosen
 }
 
 /// How many of these to look up in a tick, so that all are within the time.
@@ -534,19 +589,69 @@ mod tests {
 
     #[test]
     fn bounds_hold_between_samples() {
-        // Ten people with the sequences 1, 5, 6, 7, 20, 21, 30, 40, 41, 50; samples at 1, 20, 50.
-        let line = [1, 5, 6, 7, 20, 21, 30, 40, 41, 50];
-        let known = [(1, 0), (20, 4), (50, 9)];
-        for (rank, sequence) in (0_u64..).zip(line) {
-            let at = known.iter().rposition(|(low, _)| *low <= sequence).unwrap();
-            let bound = upper_bound(&known, at, sequence).unwrap();
-            assert!(bound >= rank, "{sequence}: {bound} < {rank}");
-            assert!(bound <= 9);
+        // Drawn people and people who came later, in one line; samples of each part.
+        let drawn = [-900_000, -500_000, -499_999, -70, -3, -1];
+        let queued = [1, 5, 6, 7, 20, 21, 30, 40, 41, 50];
+        let line: Vec<i64> = drawn.into_iter().chain(queued).collect();
+        let rank = |probe: i64| line.iter().filter(|score| **score < probe).count() as u64;
+        let probes = [-900_000 + 1, -70 + 1, -1 + 1, 1, 20, 50];
+        let known: Vec<(i64, u64)> = probes.iter().map(|probe| (*probe, rank(*probe))).collect();
+        for sequence in &line {
+            let at = known.partition_point(|(probe, _)| probe <= sequence);
+            let bound = upper_bound(&known, at, *sequence).unwrap();
+            assert!(bound >= rank(*sequence), "{sequence}: {bound}");
+            assert!(bound <= rank(*sequence) + 4, "{sequence}: {bound}");
         }
-        assert_eq!(upper_bound(&known, 0, 1), Some(0));
-        assert_eq!(upper_bound(&known, 0, 7), Some(4));
-        assert_eq!(upper_bound(&known, 2, 60), Some(19));
-        assert_eq!(upper_bound(&known, 0, 0), None);
+        let bound = |sequence: i64| {
+            let at = known.partition_point(|(probe, _)| *probe <= sequence);
+            upper_bound(&known, at, sequence)
+        };
+        // Exact where a sample is, whether drawn or not, and by distance behind the last.
+        assert_eq!(
+            [bound(-900_000), bound(-70), bound(-1)],
+            [Some(0), Some(3), Some(5)]
+        );
+        assert_eq!(
+            [bound(1), bound(20), bound(50)],
+            [Some(6), Some(10), Some(15)]
+        );
+        assert_eq!(bound(60), Some(25));
+        // Two with one score count each other, never nobody.
+        assert_eq!(upper_bound(&[(-69, 2)], 0, -70), Some(1));
+        assert_eq!(upper_bound(&[(-69, 2)], 1, -3), None);
+        assert_eq!(upper_bound(&[], 0, -3), None);
+    }
+
+    #[test]
+    fn samples_are_dense_at_the_front_and_few() {
+        for (count, most) in [
+            (0, 256),
+            (1, 1),
+            (10, 8),
+            (256, 256),
+            (257, 256),
+            (300, 16),
+            (100_000, 128),
+        ] {
+            let line: Vec<(i64, UserId)> = (0..count).map(|index| (index, least())).collect();
+            let mut seen = std::collections::BTreeSet::new();
+            for phase in 0..SAMPLE_PHASES {
+                let chosen = choose(line.iter(), most, phase);
+                assert!(chosen.len() <= most, "{} of {most}", chosen.len());
+                assert_eq!(chosen.last(), line.last().map(|(last, _)| last));
+                assert!(chosen.is_sorted_by(|a, b| a < b));
+                for (index, pair) in chosen.windows(2).enumerate() {
+                    let front = index + 1 < most / 3;
+                    assert!(!front || pair[1] == pair[0] + 1, "{pair:?}");
+                }
+                seen.extend(chosen);
+            }
+            if count == 100_000 {
+                assert!(seen.len() > 500, "{}", seen.len());
+                let close = |pair: &[i64]| pair[1] - pair[0] <= pair[0] / 6 + 1;
+                assert!(choose(line.iter(), most, 3).windows(2).all(close));
+            }
+        }
     }
 
     #[test]

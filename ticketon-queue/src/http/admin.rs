@@ -159,6 +159,9 @@ impl AdminHttp {
             RoomSaved::LaneNotEmpty { lane } => Err(Problem::new(Code::Conflict).detail(format!(
                 "people wait in the lane {lane:?}, which the config lacks"
             ))),
+            RoomSaved::Frozen { field } => Err(Problem::new(Code::Conflict).detail(format!(
+                "somebody has joined, so {field} of the draw stays as it is"
+            ))),
             RoomSaved::TooManyRooms { limit } => Err(Problem::new(Code::Conflict)
                 .detail(format!("there are {limit} rooms, the most there may be"))),
         }

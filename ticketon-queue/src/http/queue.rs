@@ -43,6 +43,9 @@ impl QueueHttp {
 
     async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
         let event = event_of(request)?;
+        if op == Op::Draw {
+            return self.draw(&event).await;
+        }
         let caller = request
             .caller
             .as_ref()
@@ -127,15 +130,23 @@ impl QueueHttp {
     }
 
     /// Near the front people ask every one or two seconds, far behind less often, and always well within the grace.
-    fn retry_after_ms(&self, event: &EventId, position: u64) -> u64 {
+    fn retry_after_ms(&self, event: &EventId, position: Option<u64>) -> u64 {
         let base = match position {
-            0..=50 => 1_000,
-            51..=1_000 => 3_000,
+            Some(0..=50) => 1_000,
+            Some(51..=1_000) => 3_000,
             _ => 8_000,
         };
         let grace = self.queue.grace_ms(event).unwrap_or(3_000);
         // Spread, so that people who came together do not ask together.
         (base + random_u64() % (base / 4)).min(grace / 3).max(250)
+    }
+
+    async fn draw(&self, event: &EventId) -> Result<Response<Body>, Problem> {
+        let numbers = self.queue.numbers(event).await?;
+        match wire::Draw::new(&numbers) {
+            Some(draw) => Ok(json_response(StatusCode::OK, &draw)),
+            None => Err(Problem::new(Code::NotFound).detail("this room has no draw")),
+        }
     }
 
     async fn status(&self, event: &EventId, caller: &Principal) -> Result<Response<Body>, Problem> {
@@ -284,7 +295,7 @@ pub(super) fn event_of(request: &Inbound) -> Result<EventId, Problem> {
     EventId::new(text).map_err(|error| Problem::from(&error))
 }
 
-/// `<epoch>-<sequence>`.
+/// `<epoch>-<sequence>`; the sequence of a drawn place is below zero: `<epoch>--5`.
 fn parse_id(id: &str) -> Option<(u64, i64)> {
     let (epoch, sequence) = id.split_once('-')?;
     Some((epoch.parse().ok()?, sequence.parse().ok()?))

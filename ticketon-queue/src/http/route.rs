@@ -23,6 +23,8 @@ pub enum Op {
     Leave,
     /// The own lease.
     Entry,
+    /// The draw: its commitment, and after the opening its key.
+    Draw,
     /// All rooms' numbers, by pages.
     ListRooms,
     /// One room's numbers.
@@ -168,6 +170,16 @@ pub const ROUTES: &[Route] = &[
         request: None,
         response: Some("Entry"),
         summary: "The own lease; claims it",
+    },
+    Route {
+        op: Op::Draw,
+        method: "GET",
+        path: "/events/{eventId}/draw",
+        access: Access::Public,
+        body_limit: 0,
+        request: None,
+        response: Some("Draw"),
+        summary: "The draw: its commitment, and after the opening its key",
     },
 ];
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::broker::{AdmittedUpdate, WaitingUpdate};
 use crate::clock::rfc3339;
+use crate::draw::DRAW_ALGORITHM;
 use crate::id::{EventId, LaneName};
 use crate::state::{Reason, RoomState};
 use crate::store::{Lease, RoomNumbers};
@@ -13,7 +14,7 @@ use crate::store::{Lease, RoomNumbers};
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Waiting<'a> {
-    position: u64,
+    position: Option<u64>,
     waiting: u64,
     eta_seconds: Option<u64>,
     eta_low_seconds: Option<u64>,
@@ -71,6 +72,41 @@ pub(super) struct Polled<T> {
     #[serde(flatten)]
     pub(super) data: T,
     pub(super) retry_after_ms: Option<u64>,
+}
+
+/// A draw: what is known before the opening, and after it what everybody's place follows from.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Draw<'a> {
+    epoch: u64,
+    commitment: &'a str,
+    algorithm: &'static str,
+    opens_at: Option<String>,
+    #[serde(flatten)]
+    outcome: Option<Drawn>,
+}
+
+#[derive(Serialize)]
+struct Drawn {
+    key: String,
+    drawn: u64,
+}
+
+impl<'a> Draw<'a> {
+    /// `None` for a room without a draw.
+    pub(super) fn new(numbers: &'a RoomNumbers) -> Option<Self> {
+        let draw = numbers.draw.as_ref()?;
+        Some(Self {
+            epoch: numbers.epoch,
+            commitment: &draw.commitment,
+            algorithm: DRAW_ALGORITHM,
+            opens_at: numbers.config.opens_at_ms().map(rfc3339),
+            outcome: draw.key.as_ref().map(|key| Drawn {
+                key: key.to_hex(),
+                drawn: draw.drawn,
+            }),
+        })
+    }
 }
 
 /// A lease, as its owner sees it.
@@ -175,7 +211,7 @@ mod tests {
         let update = WaitingUpdate {
             epoch: 1,
             sequence: 1,
-            position: 42,
+            position: Some(42),
             waiting: 1500,
             eta: RateMeter::default().eta(&room.numbers(0), 0, 8_400),
             state: RoomState::Open,

@@ -21,6 +21,7 @@ use super::dial::{Connection, Dial};
 use super::eviction::refuse_eviction;
 use super::shape::Shapes;
 use crate::clock::Clock;
+use crate::draw::DrawKeys;
 use crate::error::StoreError;
 
 /// How long Redis may take to answer, unless the builder says otherwise.
@@ -146,6 +147,7 @@ impl RedisStoreBuilder {
             link,
             shapes: Arc::new(Shapes::default()),
             clock: self.clock,
+            draw_keys: DrawKeys::random(),
         })
     }
 

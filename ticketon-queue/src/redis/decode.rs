@@ -9,7 +9,7 @@ use super::shape::Shape;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, LaneName};
 use crate::state::{Reason, RoomState};
-use crate::store::{LaneNumbers, Lease, Place, RoomNumbers, Standing};
+use crate::store::{DrawNumbers, LaneNumbers, Lease, Place, RoomNumbers, Standing};
 
 /// Who owns a place.
 pub(super) type Owner = Option<(BrokerId, ConnId)>;
@@ -178,11 +178,14 @@ impl Fields {
             .and_then(|index| index.checked_sub(1))
             .and_then(|index| shape.config.lanes().get(index))
             .ok_or_else(|| self.corrupt(format!("the room has no lane {index}")))?;
+        let sequence = self.int("sequence")?;
+        let rank = self.count("rank")?;
+        let undrawn = state == RoomState::Scheduled && shape.config.is_draw();
         Ok(Place {
             epoch: shape.epoch,
             lane: lane.name.clone(),
-            sequence: self.int("sequence")?,
-            position: self.count("rank")? + 1,
+            sequence,
+            position: (!undrawn).then_some(rank + 1),
             waiting: self.count("waiting")?,
             state,
         })
@@ -225,15 +228,25 @@ impl Fields {
     /// The prelude's `numbers`.
     pub(super) fn numbers(&mut self, shape: &Shape) -> Result<RoomNumbers, StoreError> {
         let mut fields = self.fields("numbers")?;
+        let now_ms = fields.int("now")?;
+        let state = fields.parsed("state")?;
         Ok(RoomNumbers {
-            now_ms: fields.int("now")?,
-            state: fields.parsed("state")?,
+            now_ms,
+            state,
             active: fields.count("live leases")?,
             joined_total: fields.count("joined")?,
             admitted_total: fields.count("admitted")?,
             completed_total: fields.count("completed")?,
             expired_total: fields.count("expired")?,
             left_total: fields.count("left")?,
+            draw: {
+                let drawn = fields.count("drawn")?;
+                shape.draw_key.as_ref().map(|key| DrawNumbers {
+                    commitment: key.commitment(),
+                    key: (state != RoomState::Scheduled).then(|| key.clone()),
+                    drawn,
+                })
+            },
             epoch: shape.epoch,
             config_version: shape.version,
             config: std::sync::Arc::clone(&shape.config),

@@ -114,6 +114,13 @@ fn write_joins(shape: &Shape, call: &mut Call, batch: &[JoinRequest]) {
                 .resume
                 .map_or(String::new(), |epoch| epoch.to_string()),
         );
+        // Whether it counts, the script decides: the room may have opened.
+        call.arg(
+            shape
+                .draw_key
+                .as_ref()
+                .map_or(String::new(), |key| key.score(&request.user).to_string()),
+        );
     }
 }
 

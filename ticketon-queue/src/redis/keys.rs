@@ -5,7 +5,7 @@
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
-//! | `ticketon:{E}:room` | hash | config, its version, state, epoch, totals, rate budget, and for each lane the last sequence, the watermark and the pass |
+//! | `ticketon:{E}:room` | hash | config, its version, state, epoch, key of the draw, totals, rate budget, and for each lane the last sequence, the watermark and the pass |
 //! | `ticketon:{E}:waiting:<lane>` | sorted set | user by sequence |
 //! | `ticketon:{E}:entry` | sorted set | admitted user by deadline in ms |
 //! | `ticketon:{E}:lease` | hash | user: fence, admitted at, claim by, expires at, claimed, sequence, lane |

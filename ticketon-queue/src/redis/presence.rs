@@ -55,7 +55,7 @@ pub(super) async fn observe(
                 let owner = user.owner()?;
                 let mut standing = user.fields("standing")?.standing(shape, numbers.state)?;
                 if let Standing::Waiting(place) = &mut standing {
-                    place.position = 0;
+                    place.position = None;
                 }
                 Ok((standing, owner))
             })?;

@@ -9,7 +9,7 @@ use crate::config::RoomConfig;
 use crate::error::StoreError;
 use crate::id::EventId;
 use crate::memory::MAX_ROOMS;
-use crate::room::strides;
+use crate::room::{changed_draw_setting, strides};
 use crate::state::{RoomState, RoomVerb};
 use crate::store::{RoomSaved, StateChanged};
 
@@ -61,6 +61,12 @@ pub(super) async fn save_room(
             invocation.key(keys.waiting(&lane.name));
         }
         write_config(&mut invocation, config);
+        let changed = known
+            .as_ref()
+            .and_then(|shape| changed_draw_setting(&shape.config, config));
+        invocation
+            .arg(store.draw_keys.next().to_hex())
+            .arg(changed.unwrap_or_default());
         let reply = store.link.run(VERB.name(), &invocation).await?;
         let mut fields = Fields::new(VERB.name(), reply)?;
         match fields.code()? {
@@ -69,6 +75,10 @@ pub(super) async fn save_room(
             Err(Refusal::LaneNotEmpty) => {
                 let lane = fields.parsed("lane")?;
                 return Ok(RoomSaved::LaneNotEmpty { lane });
+            }
+            Err(Refusal::Frozen) => {
+                let field = changed.unwrap_or("opening");
+                return Ok(RoomSaved::Frozen { field });
             }
             Err(Refusal::Stale | Refusal::NoRoom) => {}
             other => return Err(fields.unexpected(other)),
@@ -139,5 +149,6 @@ fn write_config(invocation: &mut Call, config: &RoomConfig) {
             config
                 .opens_at_ms()
                 .map_or(String::new(), |at| at.to_string()),
-        );
+        )
+        .arg(config.opening().as_str());
 }

@@ -171,6 +171,8 @@ pub(super) enum Refusal {
     LaneNotEmpty,
     /// There are as many rooms as there may be.
     TooManyRooms,
+    /// Somebody has joined, so the settings of the draw stay.
+    Frozen,
 }
 
 impl Refusal {
@@ -187,6 +189,7 @@ impl Refusal {
             -9 => Self::Alive,
             -10 => Self::LaneNotEmpty,
             -11 => Self::TooManyRooms,
+            -12 => Self::Frozen,
             _ => return None,
         })
     }

@@ -11,6 +11,7 @@ use super::decode::{Fields, corrupt};
 use super::keys::RoomKeys;
 use super::script::{Call, Verb};
 use crate::config::RoomConfig;
+use crate::draw::DrawKey;
 use crate::error::StoreError;
 use crate::id::{BrokerId, EventId};
 
@@ -18,7 +19,7 @@ use crate::id::{BrokerId, EventId};
 const MAX_REMEMBERED: usize = 10_000;
 
 /// The fields of the room hash that make a shape.
-pub(super) const FIELDS: [&str; 4] = ["epoch", "version", "config", "saved_at"];
+pub(super) const FIELDS: [&str; 5] = ["epoch", "version", "config", "saved_at", "draw_key"];
 
 /// A config of a room, and the keys that follow from it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Shape {
     pub(super) epoch: u64,
     pub(super) version: u64,
     pub(super) config: Arc<RoomConfig>,
+    /// The key of the draw, if the room has one. It changes only with the config.
+    pub(super) draw_key: Option<DrawKey>,
     pub(super) keys: RoomKeys,
     stamp: String,
     spelled: Vec<String>,
@@ -49,6 +52,15 @@ impl Shape {
         let config = RoomConfig::from_json(&json)
             .map_err(|error| corrupt(CONTEXT, format!("the config is refused: {error}")))?;
         let saved_at: i64 = fields.parsed("saved_at")?;
+        let draw_key = match (config.is_draw(), fields.optional_text("draw key")?) {
+            (false, _) => None,
+            (true, None) => return Err(corrupt(CONTEXT, "the draw has no key")),
+            // The text is a secret: the error must not show it.
+            (true, Some(text)) => Some(
+                DrawKey::from_hex(&text)
+                    .ok_or_else(|| corrupt(CONTEXT, "the key of the draw is not readable"))?,
+            ),
+        };
         let keys = RoomKeys::new(event);
         let mut spelled = keys.fixed();
         spelled.extend(config.lanes().iter().map(|lane| keys.waiting(&lane.name)));
@@ -57,6 +69,7 @@ impl Shape {
             epoch,
             version,
             config: Arc::new(config),
+            draw_key,
             keys,
             spelled,
         }))

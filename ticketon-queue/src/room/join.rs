@@ -10,6 +10,7 @@ impl Room {
     /// Joins one person. Idempotent: who has a place or a live lease keeps it.
     pub fn join(&mut self, request: &JoinRequest, now: UnixMs) -> JoinReply {
         let user = &request.user;
+        self.open_if_due(now);
         if let Presence::Stream { broker, .. } = request.presence
             && self
                 .brokers
@@ -26,7 +27,7 @@ impl Room {
         if let Some((lane, sequence)) = self.waiting.get(user).cloned() {
             self.show_up(user, request.presence, now);
             return JoinReply::Waiting {
-                place: self.place(&lane, sequence),
+                place: self.place(user, &lane, sequence),
                 new: false,
             };
         }
@@ -45,7 +46,7 @@ impl Room {
             return JoinReply::Full;
         }
         let lane = self.lane_for(request.lane.as_ref());
-        let sequence = self.next_sequence(&lane);
+        let sequence = self.next_sequence(user, &lane);
         self.totals.joined += 1;
         self.forget_gone(user);
         self.settle_budget(now);
@@ -68,7 +69,7 @@ impl Room {
         self.waiting.insert(user.clone(), (lane.clone(), sequence));
         self.show_up(user, request.presence, now);
         JoinReply::Waiting {
-            place: self.place(&lane, sequence),
+            place: self.place(user, &lane, sequence),
             new: true,
         }
     }
@@ -111,7 +112,13 @@ impl Room {
             .clone()
     }
 
-    fn next_sequence(&mut self, lane: &LaneName) -> i64 {
+    /// The drawn score before the opening; after it, behind everybody.
+    fn next_sequence(&mut self, user: &UserId, lane: &LaneName) -> i64 {
+        if let Some(key) = &self.draw_key
+            && self.state == RoomState::Scheduled
+        {
+            return key.score(user);
+        }
         let lane = self.lanes.entry(lane.clone()).or_default();
         lane.sequence += 1;
         lane.sequence

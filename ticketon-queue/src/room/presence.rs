@@ -36,7 +36,7 @@ impl Room {
             .map(|user| {
                 let mut standing = self.standing(user, now);
                 if let crate::store::Standing::Waiting(place) = &mut standing {
-                    place.position = 0;
+                    place.position = None;
                 }
                 (standing, self.owner.get(user).copied())
             })

@@ -45,13 +45,6 @@ impl Room {
         }
     }
 
-    fn open_if_due(&mut self, now: UnixMs) {
-        let due = self.config.opens_at_ms().is_none_or(|at| at <= now);
-        if self.state == RoomState::Scheduled && due {
-            self.state = RoomState::Open;
-        }
-    }
-
     /// Ends leases that ran out. After an outage, unclaimed ones get until the end of the grace instead.
     fn sweep_leases(&mut self, now: UnixMs) -> (u64, bool) {
         let due = due(&self.deadlines, now);

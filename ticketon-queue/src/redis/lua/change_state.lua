@@ -12,7 +12,7 @@ end
 if not after then return {REFUSED, R.state} end
 if after ~= R.state then
   read_lanes('mark:')
-  put('state', after)
+  enter(after)
   flush()
   record(0, 0, 0)
 end

@@ -1,18 +1,21 @@
 -- join: joins people, in order. Who has a place or a live lease keeps it.
 -- KEYS  prelude, then the set of each broker in the batch
 -- ARGV  prelude, then for each person: user, lane, broker or '' for a poll, "broker:connection" or '',
---       position of the broker's set in KEYS or 0, epoch to resume or ''
+--       position of the broker's set in KEYS or 0, epoch to resume or '', score if they are drawn or ''
 -- OUT   0 {state, {reply, ...}} | -1 | -2
 --       reply: {0 kept or 1 new, WAITING, lane, sequence, rank, waiting} | {0 or 1, ADMITTED, lease}
 --              | {-3} broker lapsed | {-4} room full | {-5} refused by the state | {-6, ending}
+-- FEED  one record when it opens the room
 local refusal = open_room()
 if refusal then return refusal end
+local before = R.state
+if #ARGV > 3 then open_if_due() end
 read_lanes('seq:')
 read_lanes('mark:')
 read_lanes('pass:')
 local length, waiting = lengths()
 
-local function join(user, lane, broker, owner, connections, resume)
+local function join(user, lane, broker, owner, connections, resume, score)
   if broker ~= '' then
     local until_ms = call('ZSCORE', BROKERS, broker)
     if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end
@@ -25,15 +28,20 @@ local function join(user, lane, broker, owner, connections, resume)
   local kept, kept_sequence = waits(user)
   if kept then
     show_up(user, owner, connections, true)
-    return {0, WAITING, kept, kept_sequence, rank(kept, kept_sequence), length[kept]}
+    return {0, WAITING, kept, kept_sequence, rank(kept, user), length[kept]}
   end
   if resume == R.epoch then return {GONE_CODE, gone_of(user) or 'left:0'} end
   if R.state ~= 'open' and R.state ~= 'scheduled' and R.state ~= 'paused' then return {REFUSED} end
   if waiting >= R.max_waiting then return {FULL} end
 
   local name = NAMES[lane]
-  local sequence = R['seq:' .. name] + 1
-  put('seq:' .. name, sequence)
+  local sequence
+  if R.state == 'scheduled' and score ~= '' then
+    sequence = tonumber(score)
+  else
+    sequence = R['seq:' .. name] + 1
+    put('seq:' .. name, sequence)
+  end
   put('joined', R.joined + 1)
   call('HDEL', GONE, user)
   call('ZREM', GONE_ENDS, user)
@@ -53,13 +61,15 @@ local function join(user, lane, broker, owner, connections, resume)
   length[lane] = length[lane] + 1
   waiting = waiting + 1
   show_up(user, owner, connections, true)
-  return {1, WAITING, lane, sequence, rank(lane, sequence), length[lane]}
+  return {1, WAITING, lane, sequence, rank(lane, user), length[lane]}
 end
 
 local replies = {}
-for i = 4, #ARGV, 6 do
+for i = 4, #ARGV, 7 do
   replies[#replies + 1] = join(
-    ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5])
+    ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], KEYS[tonumber(ARGV[i + 4])], ARGV[i + 5],
+    ARGV[i + 6])
 end
 flush()
+if R.state ~= before then record(0, 0, 0) end
 return {0, R.state, replies}

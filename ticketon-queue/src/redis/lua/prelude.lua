@@ -8,7 +8,7 @@
 -- Numbers are whole and below 2^53. `..` and tostring round past 14 digits: use int().
 
 local NO_ROOM, STALE, LAPSED, FULL, REFUSED, GONE_CODE = -1, -2, -3, -4, -5, -6
-local ENDED, OTHER_FENCE, ALIVE, LANE_NOT_EMPTY = -7, -8, -9, -10
+local ENDED, OTHER_FENCE, ALIVE, LANE_NOT_EMPTY, FROZEN = -7, -8, -9, -10, -12
 local ABSENT, WAITING, ADMITTED, PLACE_GONE = 0, 1, 2, 3
 local FIXED = 9
 
@@ -23,12 +23,14 @@ local NAMES = {}
 local R = {}
 local dirty = {}
 
-local TEXTS = {'epoch', 'version', 'saved_at', 'state', 'lanes', 'strides'}
+local TEXTS = {'epoch', 'version', 'saved_at', 'state', 'lanes', 'strides', 'opening'}
 local NUMBERS = {
   'capacity', 'rate', 'burst', 'claim_ttl', 'entry_ttl', 'away_grace', 'max_waiting', 'opens_at',
   'pass', 'last_fence', 'budget_milli', 'budget_at', 'tick_at', 'guard_until',
-  'joined', 'admitted', 'completed', 'expired', 'left',
+  'joined', 'admitted', 'completed', 'expired', 'left', 'drawn',
 }
+-- The watermark of a lane from which nobody was promoted: -2^63, below every sequence.
+local NOBODY_YET = -2 ^ 63
 
 local function int(number)
   return string.format('%.0f', number)
@@ -84,7 +86,8 @@ local function read_lanes(prefix)
   local fields = {}
   for i = 1, LANES do fields[i] = prefix .. NAMES[i] end
   local values = call('HMGET', ROOM, unpack(fields))
-  for i = 1, LANES do R[fields[i]] = tonumber(values[i]) or 0 end
+  local missing = prefix == 'mark:' and NOBODY_YET or 0
+  for i = 1, LANES do R[fields[i]] = tonumber(values[i]) or missing end
 end
 
 local function line(lane)
@@ -110,8 +113,24 @@ local function waits(user)
   return nil
 end
 
-local function rank(lane, sequence)
-  return call('ZCOUNT', line(lane), '-inf', '(' .. int(sequence))
+-- How many stand before a person who is in line.
+local function rank(lane, user)
+  return call('ZRANK', line(lane), user)
+end
+
+-- Puts the room into a state. Leaving `scheduled` ends the draw, if there is one.
+local function enter(state)
+  if R.state == 'scheduled' and state ~= 'scheduled' then
+    local _, waiting = lengths()
+    put('drawn', waiting)
+  end
+  put('state', state)
+end
+
+-- Opens a scheduled room whose time has come, whatever the clock says later. Each verb that treats
+-- people before and after the opening differently asks this first, so that the two meet at one moment.
+local function open_if_due()
+  if R.state == 'scheduled' and (not R.opens_at or R.opens_at <= NOW) then enter('open') end
 end
 
 local function after_outage()
@@ -257,7 +276,7 @@ local function standing(user, ranked)
   end
   local lane, sequence = waits(user)
   if lane then
-    local before = ranked and rank(lane, sequence) or 0
+    local before = ranked and rank(lane, user) or 0
     return {WAITING, lane, sequence, before, call('ZCARD', line(lane))}
   end
   local ending = gone_of(user)
@@ -265,11 +284,11 @@ local function standing(user, ranked)
   return {ABSENT}
 end
 
--- {now, state, live leases, joined, admitted, completed, expired, left, then waiting and watermark a lane}
+-- {now, state, live leases, joined, admitted, completed, expired, left, drawn, then waiting and watermark a lane}
 local function numbers()
   read_lanes('mark:')
   local out = {
-    NOW, R.state, live_leases(), R.joined, R.admitted, R.completed, R.expired, R.left,
+    NOW, R.state, live_leases(), R.joined, R.admitted, R.completed, R.expired, R.left, R.drawn or 0,
   }
   for i = 1, LANES do
     out[#out + 1] = call('ZCARD', line(i))

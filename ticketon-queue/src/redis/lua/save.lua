@@ -2,11 +2,18 @@
 -- KEYS  prelude (lanes: those of the present config, none for a new room), then a line for each lane of the new config
 -- ARGV  prelude (stamp '' for a new room)  4 config, JSON  5 lanes and 6 their strides, comma-separated
 --       7 capacity  8 admissions a second  9 burst  10 claim, 11 entry and 12 away time in ms  13 most waiting
---       14 opening time in ms or ''
+--       14 opening time in ms or ''  15 fifo or draw  16 a key for a new draw
+--       17 the setting of the draw that changes, or ''
 -- OUT   0 created | 1 changed | -2 stale stamp | -10 {the lane that is left out is not empty}
+--       | -12 somebody has joined, so the draw stays as it is
 local refusal = open_room()
 local is_new = refusal and refusal[1] == NO_ROOM and ARGV[1] == ''
 if refusal and not is_new then return refusal end
+
+local opens_at = tonumber(ARGV[14])
+local is_draw = ARGV[15] == 'draw'
+local redrawn = not is_new and ARGV[17] ~= ''
+if redrawn and R.joined > 0 then return {FROZEN} end
 
 local lanes = split(ARGV[5])
 local wanted = {}
@@ -19,7 +26,6 @@ end
 
 local burst_milli = tonumber(ARGV[9]) * 1000
 if is_new then
-  local opens_at = tonumber(ARGV[14])
   put('state', opens_at and opens_at > NOW and 'scheduled' or 'open')
   put('epoch', math.abs(NOW))
   put('version', 1)
@@ -29,6 +35,7 @@ if is_new then
   put('budget_milli', burst_milli)
   put('budget_at', NOW)
   put('tick_at', NOW)
+  if is_draw then put('draw_key', ARGV[16]) end
   for i, name in ipairs(lanes) do
     -- Places that outlived their room's hash stay before the newcomers.
     local last = call('ZREVRANGE', KEYS[FIXED + LANES + i], 0, 0, 'WITHSCORES')
@@ -38,13 +45,19 @@ else
   settle_budget()
   put('budget_milli', math.min(R.budget_milli, burst_milli))
   put('version', tonumber(R.version) + 1)
+  if redrawn and not is_draw then call('HDEL', ROOM, 'draw_key') end
+  if redrawn and is_draw then
+    -- A key that was made known, or none, is replaced.
+    if R.opening ~= 'draw' or R.state ~= 'scheduled' then put('draw_key', ARGV[16]) end
+    if R.state == 'open' and opens_at > NOW then put('state', 'scheduled') end
+  end
 end
 put('saved_at', NOW)
 for _, name in ipairs(lanes) do put('pass:' .. name, 0) end
 put('pass', 0)
 local fields = {
   'config', 'lanes', 'strides', 'capacity', 'rate', 'burst', 'claim_ttl', 'entry_ttl', 'away_grace',
-  'max_waiting', 'opens_at',
+  'max_waiting', 'opens_at', 'opening',
 }
 for i, field in ipairs(fields) do put(field, ARGV[3 + i]) end
 flush()

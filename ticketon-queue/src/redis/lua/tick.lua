@@ -153,7 +153,7 @@ end
 local before = R.state
 if after_outage() then put('guard_until', NOW + R.away_grace) end
 put('tick_at', NOW)
-if R.state == 'scheduled' and (not R.opens_at or R.opens_at <= NOW) then put('state', 'open') end
+open_if_due()
 local expired, more_expired = sweep_leases()
 local left, more_away = sweep_away()
 local more_gone = sweep_gone()
