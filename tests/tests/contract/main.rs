@@ -6,6 +6,7 @@
 // A failed unwrap in a test is the failure itself.
 #![allow(clippy::unwrap_used)]
 
+mod draw;
 mod ending;
 mod guarded;
 mod joining;
@@ -79,6 +80,10 @@ suite! {
         changes_that_make_no_sense_are_conflicts,
         rooms_are_listed_by_pages,
         numbers_count_what_happened;
+    draw:
+        a_draw_is_published_step_by_step,
+        a_draw_tells_no_place_before_it,
+        a_draw_needs_its_time;
     shared:
         processes_share_rooms_in_redis;
     ending:
