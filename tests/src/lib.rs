@@ -18,8 +18,10 @@
 //! | a page in headless Chromium | [`Browser`] |
 //! | a slow way to a server | [`SlowProxy`] |
 //! | a certificate that a test trusts | [`Authority`] |
+//! | random lives of a room, in every store at once | [`agreement`] |
 //! | a condition that becomes true | [`eventually`] |
 
+pub mod agreement;
 mod app;
 mod binary;
 mod browser;

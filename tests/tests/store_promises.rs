@@ -103,8 +103,8 @@ async fn keeps_the_pace_on_real_time(subject: &Subject) {
     store.change_state(&event, RoomVerb::Resume).await.unwrap();
 
     let mut tasks = JoinSet::new();
-    for process in subject.handles().iter().cloned() {
-        let event = event.clone();
+    for process in subject.handles() {
+        let (process, event) = (Arc::clone(process), event.clone());
         tasks.spawn(async move {
             while process.tick(&event, 1_000).await.unwrap().unwrap().waiting > 0 {
                 tokio::task::yield_now().await;

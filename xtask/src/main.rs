@@ -5,6 +5,7 @@
 
 mod features;
 mod shell;
+mod soak;
 mod test;
 mod tools;
 
@@ -20,6 +21,9 @@ Commands:
   features [--list]
             Check every package with no feature, and with each of its features alone.
             --list only prints the commands.
+  soak [--steps <number>] [--seed <number>]
+            Live random lives of rooms in the model and in every store side by side, a million steps
+            unless told otherwise. Prints the seed; the same seed lives the same lives.
   help      Print this text.
 ";
 
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test::Options::parse(rest).and_then(|options| test::run(&options)),
         Some((&"features", [])) => features::check(),
         Some((&"features", ["--list"])) => features::list(),
+        Some((&"soak", rest)) => soak::Options::parse(rest).and_then(|options| soak::run(&options)),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{USAGE}");
             Ok(())

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use super::test_room::{
-    ALL, TestRoom, answered, built, event, lane, pass, poll, polls, stream, user,
-};
+use super::test_room::{ALL, TestRoom, answered, built, event, pass, poll, polls, stream, user};
 use crate::clock::ManualClock;
 use crate::config::RoomConfig;
 use crate::id::{BrokerId, ConnId};
@@ -199,6 +197,12 @@ pub async fn q8_a_claim_holds_whoever_hears_of_it(store: &dyn QueueStore, clock:
         let left = store.leave(&event, &who, Some(stale)).await;
         assert_eq!(answered("leave", left), Left::Stale);
     }
+    // An extension shorter than what is left changes nothing.
+    let extended = answered("extend", store.extend(&event, &who, lease.fence, 1).await);
+    assert!(
+        matches!(&extended, Fenced::Done(same) if same.expires_at_ms == lease.expires_at_ms),
+        "{extended:?}"
+    );
     pass(clock, 3_999);
     let lives = room.lease(&who).await;
     assert!(
@@ -229,11 +233,7 @@ pub async fn q8_time_lost_to_an_outage_costs_nobody_a_place(
             .admit_per_second(1_000)
             .claim_ttl_seconds(2)
             .entry_ttl_seconds(7_200)
-            .away_grace_seconds(20)
-            .lanes(vec![crate::config::Lane {
-                name: lane("general"),
-                weight: 1,
-            }]);
+            .away_grace_seconds(20);
         let room = TestRoom::make(store, &event, config).await;
         let broker = BrokerId::random();
         room.register(broker).await;

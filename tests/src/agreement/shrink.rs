@@ -1,0 +1,72 @@
+//! Makes a life that breaks as short as it can.
+
+use super::{Bench, Broken, Step};
+
+/// Lives tried at most.
+const TRIES: usize = 2_000;
+
+/// Cuts at the step that failed, leaves out runs of steps, shorter and shorter ones, then makes single steps simpler.
+pub(super) async fn shrink(bench: &Bench, steps: Vec<Step>, broken: Broken) -> (Vec<Step>, Broken) {
+    let mut best = Best {
+        bench,
+        steps,
+        broken,
+        tries: TRIES,
+    };
+    best.steps.truncate(best.broken.at + 1);
+    let mut run = best.steps.len().div_ceil(2);
+    while run > 0 && best.tries > 0 {
+        let mut from = 0;
+        let mut shorter = false;
+        while from < best.steps.len() && best.tries > 0 {
+            let until = (from + run).min(best.steps.len());
+            let mut rest = best.steps.clone();
+            rest.drain(from..until);
+            if best.still_breaks(rest).await {
+                shorter = true;
+            } else {
+                from = until;
+            }
+        }
+        if !(shorter && run == 1) {
+            run /= 2;
+        }
+    }
+    let mut at = 0;
+    while at < best.steps.len() && best.tries > 0 {
+        let mut simpler = false;
+        for step in best.steps[at].simpler() {
+            let mut steps = best.steps.clone();
+            steps[at] = step;
+            if best.still_breaks(steps).await {
+                simpler = true;
+                break;
+            }
+        }
+        at += usize::from(!simpler);
+    }
+    (best.steps, best.broken)
+}
+
+struct Best<'a> {
+    bench: &'a Bench,
+    steps: Vec<Step>,
+    broken: Broken,
+    tries: usize,
+}
+
+impl Best<'_> {
+    /// Whether these steps break something as well; then they are the best.
+    async fn still_breaks(&mut self, mut steps: Vec<Step>) -> bool {
+        self.tries = self.tries.saturating_sub(1);
+        match self.bench.live(&steps).await {
+            Ok(_) => false,
+            Err(broken) => {
+                steps.truncate(broken.at + 1);
+                self.steps = steps;
+                self.broken = broken;
+                true
+            }
+        }
+    }
+}
