@@ -11,12 +11,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ticketon_queue::conformance::Subject;
+use ticketon_queue::conformance::{Subject, run_all};
 use ticketon_queue::{
     EventId, JoinRequest, ManualClock, MemoryStore, Presence, QueueStore, RedisStore, RoomConfig,
     RoomVerb, Standing, UserId,
 };
-use ticketon_tests::RedisServer;
+use ticketon_tests::{RedisCluster, RedisSentinel, RedisServer};
 use tokio::task::JoinSet;
 
 /// Dispatchers of a room, each in a process of its own.
@@ -43,6 +43,23 @@ stores! {
     redis: super::redis,
 }
 
+/// One test a deployment of Redis that takes seconds to start: all promises in a row, each in a room of its own.
+macro_rules! slow_to_start {
+    ($($name:ident: $server:ty,)*) => {
+        $(#[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let server = <$server>::start().await;
+            let url = server.url();
+            run_all(async |clock| processes(&url, Some(clock)).await).await;
+        })*
+    };
+}
+
+slow_to_start! {
+    redis_cluster_keeps_every_promise: RedisCluster,
+    redis_sentinel_keeps_every_promise: RedisSentinel,
+}
+
 /// Clones that share their rooms. With no clock, on the store's own time.
 async fn memory(clock: Option<ManualClock>) -> Subject {
     let store = memory_store(clock);
@@ -61,18 +78,23 @@ fn memory_store(clock: Option<ManualClock>) -> MemoryStore {
     })
 }
 
-/// One Redis server, a connection for each process.
+/// One Redis server.
 async fn redis(clock: Option<ManualClock>) -> Subject {
     let server = RedisServer::start().await;
+    processes(&server.url(), clock).await.keeping(server)
+}
+
+/// Processes with a connection each.
+async fn processes(url: &str, clock: Option<ManualClock>) -> Subject {
     let mut processes: Vec<Arc<dyn QueueStore>> = Vec::new();
     for _ in 0..PROCESSES {
-        let mut builder = RedisStore::builder(server.url()).response_timeout(BOUND);
+        let mut builder = RedisStore::builder(url).response_timeout(BOUND);
         if let Some(clock) = &clock {
             builder = builder.clock(Arc::new(clock.clone()));
         }
         processes.push(Arc::new(builder.connect().await.unwrap()));
     }
-    Subject::processes(processes).keeping(server)
+    Subject::processes(processes)
 }
 
 /// As `q5_many_dispatchers_together_keep_the_pace` of the kit, in which time stands while the dispatchers
