@@ -16,7 +16,7 @@ use ticketon_queue::{
     ObserveReply, Presence, QueueStore, RedisStore, RoomConfig, RoomVerb, UserId,
 };
 use ticketon_tests::RedisServer;
-use ticketon_tests::agreement::{Bench, Met, Search, search};
+use ticketon_tests::agreement::{Bench, Fence, Joining, Met, Search, Step, Verb, search};
 use tokio::runtime::Runtime;
 
 const START_MS: i64 = 1_767_225_600_000;
@@ -53,6 +53,55 @@ async fn lives_meet_what_they_are_for() {
     assert!(met.completed > 50, "{met:?}");
     assert!(met.left > 150, "{met:?}");
     assert!(met.repeated > 2_000, "{met:?}");
+}
+
+/// Lives that a search has found, as it printed them: each broke a store or the model with a fault in it.
+#[tokio::test]
+async fn lives_that_broke_something_stay_whole() {
+    let stream = |user, at, by| Joining {
+        user,
+        lane: None,
+        stream: Some((at, by)),
+        resume: None,
+    };
+    let poll = |user| Joining {
+        user,
+        lane: None,
+        stream: None,
+        resume: None,
+    };
+    let lives = [
+        // A fence that never was completed an admission.
+        vec![
+            Step::Ask(0, Verb::Join(vec![poll(4)])),
+            Step::Ask(0, Verb::Complete(4, Fence::Other)),
+        ],
+        // The broker of an old connection ended the newest one.
+        vec![
+            Step::Ask(0, Verb::State(RoomVerb::Pause)),
+            Step::Ask(0, Verb::Register(2)),
+            Step::Ask(0, Verb::Join(vec![stream(7, 2, 0)])),
+            Step::Ask(0, Verb::Disconnect(1, vec![(7, 1)])),
+        ],
+        // A broker that has lapsed, and a poll, told of the same person.
+        vec![
+            Step::Wait(90_000_000),
+            Step::Ask(0, Verb::Join(vec![poll(0)])),
+            Step::Ask(0, Verb::Join(vec![poll(7), stream(0, 1, 0)])),
+        ],
+        // The lease of a connected person ran out, and met them when they came back.
+        vec![
+            Step::Ask(0, Verb::Register(2)),
+            Step::Lost(2, 1, Verb::Join(vec![stream(3, 2, 2), poll(3)])),
+            Step::Wait(20_000),
+            Step::Ask(0, Verb::Join(vec![poll(3)])),
+        ],
+    ];
+    let bench = Bench::with_redis().await;
+    for life in lives {
+        let lived = bench.live(&life).await;
+        lived.unwrap_or_else(|broken| panic!("{}", broken.why));
+    }
 }
 
 const LANES: [&str; 2] = ["vip", "general"];

@@ -23,7 +23,7 @@ Commands:
             --list only prints the commands.
   soak [--steps <number>] [--seed <number>]
             Live random lives of rooms in the model and in every store side by side, a million steps
-            unless told otherwise. Prints the seed; the same seed lives the same lives.
+            (about twenty minutes) unless told otherwise. Prints the seed; the same seed lives the same lives.
   help      Print this text.
 ";
 
