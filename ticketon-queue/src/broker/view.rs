@@ -263,7 +263,7 @@ impl View {
     ) -> bool {
         let now = observed.numbers.now_ms;
         let epoch = observed.numbers.epoch;
-        self.meter.note(now, observed.numbers.admitted_total);
+        self.meter.note(&observed.numbers);
         self.rejoin = self.conns.values().any(|conn| conn.epoch != epoch);
         for (user, (standing, owner)) in request.users.iter().zip(observed.users) {
             self.apply_one(user, standing, owner, event, keys, now);

@@ -219,7 +219,7 @@ mod tests {
         };
         assert_eq!(
             text(&Waiting::from(&update)),
-            r#"{"position":42,"waiting":1500,"etaSeconds":84,"etaLowSeconds":67,"etaHighSeconds":126,"state":"open","lane":"general"}"#
+            r#"{"position":42,"waiting":1500,"etaSeconds":84,"etaLowSeconds":75,"etaHighSeconds":135,"state":"open","lane":"general"}"#
         );
         let update = AdmittedUpdate {
             epoch: 1,
