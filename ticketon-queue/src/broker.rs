@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
 pub use eta::Eta;
@@ -23,7 +24,8 @@ pub(crate) use eta::RateMeter;
 pub use update::{AdmittedUpdate, ClosedUpdate, Update, Updates, WaitingUpdate};
 
 use self::room::BrokerRoom;
-use crate::clock::Clock;
+pub(crate) use self::view::admitted_update;
+use crate::clock::{Clock, UnixMs};
 use crate::config::RoomConfig;
 use crate::error::{QueueError, StoreError};
 use crate::id::{ConnId, EventId, LaneName, UserId, random_u64};
@@ -35,7 +37,9 @@ use crate::token::AdmissionKeys;
 /// How often people are told, in milliseconds.
 const TICK_MS: i64 = 200;
 /// Rooms looked at in parallel.
-const PARALLEL: usize = 32;
+const PARALLEL: usize = 256;
+/// What happens within this time is told together, before the next beat.
+const POKE_SPACING: Duration = Duration::from_millis(30);
 /// A room without connections is forgotten after this long without a question, in milliseconds.
 const IDLE_MS: i64 = 60_000;
 /// On shutdown people come back spread over this time, in milliseconds.
@@ -123,7 +127,7 @@ impl Broker {
         lane: Option<LaneName>,
         resume: Option<u64>,
     ) -> Result<Option<Connected>, QueueError> {
-        if self.closing.load(Ordering::Acquire) {
+        if self.is_closing() {
             return Err(QueueError::ShutDown);
         }
         let broker = Arc::clone(self);
@@ -149,9 +153,11 @@ impl Broker {
         let mut tries = 0;
         loop {
             tries += 1;
-            let Some(broker) = room.registered(&*self.store).await? else {
+            let registered = room.registered(&*self.store, self.clock.now_ms()).await;
+            let Ok(Some(broker)) = registered else {
+                // Made-up ids must not pile up, with or without a store that answers.
                 self.forget_unused(event);
-                return Ok(None);
+                return registered.map(|_| None).map_err(QueueError::Store);
             };
             let request = JoinRequest {
                 user: user.clone(),
@@ -163,7 +169,9 @@ impl Broker {
                 Ok(reply) => reply,
                 Err(error) => {
                     // The join may have taken effect: its connection must not count as alive.
-                    room.view().drop_conn(user, broker, conn);
+                    let mut view = room.view();
+                    view.drop_conn(user, broker, conn);
+                    view.tainted = true;
                     return Err(error.into());
                 }
             };
@@ -175,7 +183,6 @@ impl Broker {
                 }
                 Some(placed @ (JoinReply::Waiting { .. } | JoinReply::Admitted { .. })) => {
                     let told = room.insert(&self, user, broker, conn, placed);
-                    self.poked.notify_one();
                     Ok(Some(Connected::Stream(
                         self.updates(room, user, broker, conn, told),
                     )))
@@ -254,14 +261,23 @@ impl Broker {
                 known
             };
             if known {
+                room.poke();
                 self.poked.notify_one();
             }
         }
     }
 
-    /// Something changed: do not wait for the next tick.
-    pub(crate) fn poke(&self) {
-        self.poked.notify_one();
+    /// Something changed in a room: do not wait for the next beat.
+    pub(crate) fn poke(&self, event: &EventId) {
+        if let Some(room) = self.existing(event) {
+            room.poke();
+            self.poked.notify_one();
+        }
+    }
+
+    /// Whether people are asked to reconnect already.
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     fn forget_unused(&self, event: &EventId) {
@@ -273,54 +289,78 @@ impl Broker {
         }
     }
 
-    /// Ticks until the signal, then asks everybody to reconnect and tells the store.
+    /// Ticks until the signal, then asks everybody to reconnect and tells the store. A room whose
+    /// tick takes long delays no other.
     pub(crate) async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = FuturesUnordered::new();
+        let mut beat_at_ms = UnixMs::MIN;
         loop {
-            let started = tokio::time::Instant::now();
-            self.tick().await;
-            metrics::histogram!("ticketon_tick_seconds", "of" => "broker")
-                .record(started.elapsed().as_secs_f64());
-            let tick = Duration::from_millis(TICK_MS.unsigned_abs());
-            let woken = next_tick(
+            let now = self.clock.now_ms();
+            // However often it is poked, the beat comes when it is due; a clock that stepped back must not delay it.
+            let beat = beat_at_ms <= now || beat_at_ms - now > TICK_MS;
+            if beat {
+                beat_at_ms = now + TICK_MS;
+            }
+            for room in self.all_rooms() {
+                if ticks.len() < PARALLEL && room.begin_tick(beat) {
+                    ticks.push(Arc::clone(&self).tick_room(room, beat));
+                }
+            }
+            self.forget_idle();
+            let wait = next_tick(
                 &*self.clock,
-                tick,
+                Duration::from_millis((beat_at_ms - now).unsigned_abs()),
                 &self.poked,
-                Duration::from_millis(10),
+                POKE_SPACING,
                 &mut stop,
             );
-            if woken.await == Woken::Stopped {
+            tokio::pin!(wait);
+            let woken = loop {
+                tokio::select! {
+                    woken = &mut wait => break woken,
+                    Some(()) = ticks.next() => {}
+                }
+            };
+            if woken == Woken::Stopped {
                 break;
             }
         }
-        self.close_all().await;
+        drop(ticks);
+        self.end_streams();
+        self.say_good_byes().await;
     }
 
-    /// One round over all rooms.
-    pub(crate) async fn tick(&self) {
+    async fn tick_room(self: Arc<Self>, room: Arc<BrokerRoom>, beat: bool) {
+        let started = tokio::time::Instant::now();
+        let ticked = room.tick(&self, beat).await;
+        metrics::histogram!("ticketon_tick_seconds", "of" => "broker")
+            .record(started.elapsed().as_secs_f64());
+        room.report(ticked.err());
+        room.end_tick();
+    }
+
+    fn forget_idle(&self) {
         let now = self.clock.now_ms();
-        let rooms = self.all_rooms();
-        futures_util::stream::iter(rooms)
-            .for_each_concurrent(PARALLEL, |room| async move {
-                let ticked = room.tick(self).await;
-                room.report(ticked.err());
-            })
-            .await;
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         rooms.retain(|_, room| {
             let unused = {
                 let view = room.view();
                 view.is_idle() && now - view.touched_at_ms > IDLE_MS
             };
-            // A room that somebody is about to use is held elsewhere too.
+            // A room that somebody uses or is about to use is held elsewhere too.
             !(unused && Arc::strong_count(room) == 1)
         });
     }
 
-    async fn close_all(&self) {
+    /// Asks everybody to reconnect; nobody new is connected from now on. Needs no store.
+    pub(crate) fn end_streams(&self) {
         self.closing.store(true, Ordering::Release);
         for room in self.all_rooms() {
-            room.close_all(|| 500 + random_u64() % RECONNECT_SPREAD_MS);
+            room.close_all();
         }
+    }
+
+    async fn say_good_byes(&self) {
         for room in self.all_rooms() {
             if let Err(error) = room.flush_closed(&*self.store).await {
                 tracing::warn!(target: "ticketon::broker", event = %room.event(), %error,
@@ -328,6 +368,11 @@ impl Broker {
             }
         }
     }
+}
+
+/// How long a person waits before they connect again, spread so that they do not come together.
+fn reconnect_after_ms() -> u64 {
+    500 + random_u64() % RECONNECT_SPREAD_MS
 }
 
 /// Ends a connection when it is dropped.
@@ -349,6 +394,5 @@ impl Drop for Connection {
         let streams = self.owner.streams.fetch_sub(1, Ordering::Relaxed) - 1;
         #[allow(clippy::cast_precision_loss)] // far fewer than 2^52 streams
         metrics::gauge!("ticketon_streams").set(streams as f64);
-        self.owner.poked.notify_one();
     }
 }

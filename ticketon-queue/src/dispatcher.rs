@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
 use crate::broker::Broker;
@@ -23,7 +24,7 @@ const ROOMS_EVERY_MS: i64 = 1_000;
 /// How often a quiet room is ticked, in milliseconds; well below the store's outage limit.
 const QUIET_MS: i64 = 1_000;
 /// Rooms ticked in parallel.
-const PARALLEL: usize = 32;
+const PARALLEL: usize = 256;
 /// Ticks of one room in a row, when each did as much as it may.
 const MAX_ROUNDS: usize = 100;
 
@@ -31,8 +32,87 @@ const MAX_ROUNDS: usize = 100;
 #[derive(Debug, Default, Clone, Copy)]
 struct Seen {
     due_at_ms: UnixMs,
+    /// A tick is under way.
+    ticking: bool,
+    /// The last tick failed.
+    failing: bool,
     waiting: u64,
     active: u64,
+}
+
+/// What a call led to.
+enum Done {
+    Rooms(Result<Vec<EventId>, StoreError>),
+    Ticked(EventId, Result<Option<Tick>, StoreError>),
+}
+
+/// Whether a time has come. A clock that stepped back must not make anything wait.
+fn is_due(due_ms: UnixMs, now: UnixMs, every_ms: i64) -> bool {
+    due_ms <= now || due_ms - now > every_ms
+}
+
+/// Rooms to tick now, those first that have been due for longest.
+fn due_rooms(seen: &mut HashMap<EventId, Seen>, now: UnixMs, most: usize) -> Vec<EventId> {
+    let mut due: Vec<(UnixMs, EventId)> = seen
+        .iter()
+        .filter(|(_, room)| !room.ticking && is_due(room.due_at_ms, now, QUIET_MS))
+        .map(|(event, room)| (room.due_at_ms, event.clone()))
+        .collect();
+    due.sort_unstable();
+    due.truncate(most);
+    for (_, event) in &due {
+        if let Some(room) = seen.get_mut(event) {
+            room.ticking = true;
+        }
+    }
+    due.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Takes in what a call led to.
+fn note(seen: &mut HashMap<EventId, Seen>, done: Done, now: UnixMs) {
+    match done {
+        Done::Rooms(Ok(rooms)) => {
+            seen.retain(|event, _| rooms.binary_search(event).is_ok());
+            for event in rooms {
+                seen.entry(event).or_default();
+            }
+        }
+        Done::Rooms(Err(error)) => {
+            tracing::warn!(target: "ticketon::dispatcher", %error, "could not read the rooms");
+        }
+        Done::Ticked(event, ticked) => {
+            let Some(room) = seen.get_mut(&event) else {
+                return;
+            };
+            room.ticking = false;
+            let failed_before = std::mem::replace(&mut room.failing, ticked.is_err());
+            // When the store failed or the room is gone, asking again at once would help nobody.
+            room.due_at_ms = now + QUIET_MS;
+            match ticked {
+                Ok(Some(tick)) => {
+                    room.waiting = tick.waiting;
+                    room.active = tick.active;
+                    if tick.waiting > 0 || tick.promoted > 0 {
+                        room.due_at_ms = now;
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if !failed_before => {
+                    tracing::warn!(target: "ticketon::dispatcher", %event, %error,
+                        "nobody is admitted until the store answers");
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss)] // people are fewer than 2^52
+fn show(seen: &HashMap<EventId, Seen>) {
+    let waiting: u64 = seen.values().map(|room| room.waiting).sum();
+    let active: u64 = seen.values().map(|room| room.active).sum();
+    metrics::gauge!("ticketon_waiting").set(waiting as f64);
+    metrics::gauge!("ticketon_active").set(active as f64);
 }
 
 /// The dispatcher of this process.
@@ -41,7 +121,7 @@ pub(crate) struct Dispatcher {
     store: Arc<dyn QueueStore>,
     clock: Arc<dyn Clock>,
     broker: Arc<Broker>,
-    /// Somebody joined at this process: read the rooms and tick them all.
+    /// A room was made, or its state changed, at this process: read the rooms and tick them all.
     poked: Arc<Notify>,
 }
 
@@ -60,37 +140,40 @@ impl Dispatcher {
         }
     }
 
-    /// Ticks until the signal.
+    /// Ticks until the signal. A room whose tick takes long delays no other.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut seen: HashMap<EventId, Seen> = HashMap::new();
-        let mut rooms_at_ms = UnixMs::MIN;
+        let mut work = FuturesUnordered::new();
+        let mut reading = false;
+        let mut rooms_due_ms = UnixMs::MIN;
         loop {
-            let started = tokio::time::Instant::now();
             let now = self.clock.now_ms();
-            if now < rooms_at_ms || now.saturating_sub(rooms_at_ms) >= ROOMS_EVERY_MS {
-                match self.store.rooms().await {
-                    Ok(rooms) => {
-                        rooms_at_ms = now;
-                        seen.retain(|event, _| rooms.binary_search(event).is_ok());
-                        for event in rooms {
-                            seen.entry(event).or_default();
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(target: "ticketon::dispatcher", %error, "could not read the rooms");
+            if !reading && is_due(rooms_due_ms, now, ROOMS_EVERY_MS) {
+                reading = true;
+                rooms_due_ms = now + ROOMS_EVERY_MS;
+                work.push(self.work(None));
+            }
+            for event in due_rooms(&mut seen, now, PARALLEL.saturating_sub(work.len())) {
+                work.push(self.work(Some(event)));
+            }
+            let tick = Duration::from_millis(TICK_MS);
+            let wait = next_tick(&*self.clock, tick, &self.poked, tick / 10, &mut stop);
+            tokio::pin!(wait);
+            let woken = loop {
+                tokio::select! {
+                    woken = &mut wait => break woken,
+                    Some(done) = work.next() => {
+                        reading &= !matches!(done, Done::Rooms(_));
+                        note(&mut seen, done, self.clock.now_ms());
                     }
                 }
-            }
-            self.tick_due(&mut seen, now).await;
-            metrics::histogram!("ticketon_tick_seconds", "of" => "dispatcher")
-                .record(started.elapsed().as_secs_f64());
-            let tick = Duration::from_millis(TICK_MS);
-            let woken = next_tick(&*self.clock, tick, &self.poked, tick / 10, &mut stop);
-            match woken.await {
+            };
+            show(&seen);
+            match woken {
                 Woken::Due => {}
                 Woken::Poked => {
-                    // A room was made or changed here.
-                    rooms_at_ms = UnixMs::MIN;
+                    // A room was made, or its state changed, at this process.
+                    rooms_due_ms = UnixMs::MIN;
                     for room in seen.values_mut() {
                         room.due_at_ms = UnixMs::MIN;
                     }
@@ -100,53 +183,16 @@ impl Dispatcher {
         }
     }
 
-    async fn tick_due(&self, seen: &mut HashMap<EventId, Seen>, now: UnixMs) {
-        let due: Vec<EventId> = seen
-            .iter()
-            // A clock that stepped back must not make rooms wait.
-            .filter(|(_, room)| room.due_at_ms <= now || room.due_at_ms - now > QUIET_MS)
-            .map(|(event, _)| event.clone())
-            .collect();
-        let ticked: Vec<(EventId, Option<Tick>)> = futures_util::stream::iter(due)
-            .map(|event| async move {
-                let tick = self.tick_room(&event).await;
-                (event, tick)
-            })
-            .buffer_unordered(PARALLEL)
-            .collect()
-            .await;
-        for (event, tick) in ticked {
-            let Some(room) = seen.get_mut(&event) else {
-                continue;
-            };
-            let Some(tick) = tick else {
-                // The store failed: asking again at once would help nobody.
-                room.due_at_ms = now + QUIET_MS;
-                continue;
-            };
-            room.waiting = tick.waiting;
-            room.active = tick.active;
-            let busy = tick.waiting > 0 || tick.promoted > 0;
-            room.due_at_ms = if busy { now } else { now + QUIET_MS };
-        }
-        #[allow(clippy::cast_precision_loss)] // people are fewer than 2^52
-        {
-            let waiting: u64 = seen.values().map(|room| room.waiting).sum();
-            let active: u64 = seen.values().map(|room| room.active).sum();
-            metrics::gauge!("ticketon_waiting").set(waiting as f64);
-            metrics::gauge!("ticketon_active").set(active as f64);
-        }
-    }
-
-    /// Ticks one room until nothing is left to do. `None` when it is gone or the store failed.
-    async fn tick_room(&self, event: &EventId) -> Option<Tick> {
-        match self.try_tick_room(event).await {
-            Ok(tick) => tick,
-            Err(error) => {
-                tracing::warn!(target: "ticketon::dispatcher", %event, %error, "tick failed");
-                None
-            }
-        }
+    /// One call that may take its time: a room's tick, or reading the rooms.
+    async fn work(&self, event: Option<EventId>) -> Done {
+        let Some(event) = event else {
+            return Done::Rooms(self.store.rooms().await);
+        };
+        let started = tokio::time::Instant::now();
+        let ticked = self.try_tick_room(&event).await;
+        metrics::histogram!("ticketon_tick_seconds", "of" => "dispatcher")
+            .record(started.elapsed().as_secs_f64());
+        Done::Ticked(event, ticked)
     }
 
     async fn try_tick_room(&self, event: &EventId) -> Result<Option<Tick>, StoreError> {
@@ -161,7 +207,7 @@ impl Dispatcher {
             if tick.promoted + tick.expired + tick.left > 0 {
                 tracing::debug!(target: "ticketon::dispatcher", %event, promoted = tick.promoted,
                     expired = tick.expired, left = tick.left, waiting = tick.waiting, "ticked");
-                self.broker.poke();
+                self.broker.poke(event);
             }
             for broker in &tick.lapsed {
                 self.take_over(event, *broker).await?;

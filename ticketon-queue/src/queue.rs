@@ -10,7 +10,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::admission::AdmissionClaims;
-use crate::broker::{AdmittedUpdate, Broker, Connected, Update, Updates, WaitingUpdate};
+use crate::broker::{
+    AdmittedUpdate, Broker, Connected, Update, Updates, WaitingUpdate, admitted_update,
+};
 use crate::clock::{Clock, SystemClock};
 use crate::config::RoomConfig;
 use crate::dispatcher::Dispatcher;
@@ -171,6 +173,7 @@ impl Drop for Inner {
         for task in tasks.drain(..) {
             task.abort();
         }
+        self.broker.end_streams();
     }
 }
 
@@ -296,7 +299,7 @@ impl WaitingQueue {
         let changed = known(event, self.0.store.change_state(event, verb).await?)?;
         tracing::info!(target: "ticketon::queue", %event, %verb, ?changed, "state asked for");
         self.0.rooms_changed.notify_one();
-        self.0.broker.poke();
+        self.0.broker.poke(event);
         Ok(changed)
     }
 
@@ -399,15 +402,7 @@ impl WaitingQueue {
     /// The update that a lease reads as, with a token signed now.
     #[must_use]
     pub fn admitted(&self, event: &EventId, user: &UserId, lease: &Lease) -> AdmittedUpdate {
-        AdmittedUpdate {
-            epoch: lease.epoch,
-            sequence: lease.sequence,
-            admission_token: self.sign(event, user, lease),
-            claim_by_ms: lease.claim_by_ms,
-            expires_at_ms: lease.expires_at_ms,
-            fence: lease.fence,
-            claimed: lease.claimed,
-        }
+        admitted_update(event, user, lease, &self.0.keys, self.0.clock.now_ms())
     }
 
     /// Signs the admission token of a lease, claimed or not as the lease is.

@@ -9,9 +9,6 @@ mod lease;
 mod presence;
 mod tick;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 

@@ -376,6 +376,8 @@ pub enum Attached {
     Replaced,
     /// There is no place to own: see the standing.
     NoPlace,
+    /// The new incarnation is not registered, or was taken over: nothing was changed.
+    BrokerLapsed,
 }
 
 /// What a take-over led to.

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 
 use super::update::Update;
 use super::view::{Conn, Phase, View, admitted_update};
-use super::{Broker, TICK_MS};
+use super::{Broker, TICK_MS, reconnect_after_ms};
+use crate::clock::UnixMs;
 use crate::config::RoomConfig;
 use crate::error::StoreError;
 use crate::id::{BrokerId, ConnId, EventId, UserId};
@@ -19,6 +20,8 @@ use crate::store::{
 
 /// Look-ups a tick makes at the most: 64,000 people.
 const MAX_LOOK_UPS: usize = 64;
+/// An incarnation is not renewed more often than this, in milliseconds.
+const RENEW_AFTER_MS: i64 = 5_000;
 
 #[derive(Debug)]
 pub(super) struct BrokerRoom {
@@ -28,6 +31,10 @@ pub(super) struct BrokerRoom {
     registering: tokio::sync::Mutex<()>,
     /// Whether the last tick failed.
     failing: AtomicBool,
+    /// Whether a tick is under way.
+    ticking: AtomicBool,
+    /// Whether something changed that people should be told before the next beat.
+    poked: AtomicBool,
 }
 
 impl BrokerRoom {
@@ -37,6 +44,8 @@ impl BrokerRoom {
             view: Mutex::default(),
             registering: tokio::sync::Mutex::new(()),
             failing: AtomicBool::new(false),
+            ticking: AtomicBool::new(false),
+            poked: AtomicBool::new(false),
         }
     }
 
@@ -53,6 +62,7 @@ impl BrokerRoom {
     pub(super) async fn registered(
         &self,
         store: &dyn QueueStore,
+        now: UnixMs,
     ) -> Result<Option<BrokerId>, StoreError> {
         let _one = self.registering.lock().await;
         if let Some(broker) = self.view().broker {
@@ -62,7 +72,10 @@ impl BrokerRoom {
         if store.register_broker(&self.event, broker).await?.is_none() {
             return Ok(None);
         }
-        self.view().broker = Some(broker);
+        let mut view = self.view();
+        view.broker = Some(broker);
+        view.tainted = false;
+        view.registered_at_ms = now;
         Ok(Some(broker))
     }
 
@@ -108,6 +121,14 @@ impl BrokerRoom {
         };
         let (tell, mut told) = watch::channel(first);
         told.mark_changed();
+        if owner.is_closing() {
+            // Everybody else has been asked to reconnect already.
+            view.say_good_bye(broker, user.clone(), id);
+            tell.send_replace(Some(Update::Reconnect {
+                after_ms: reconnect_after_ms(),
+            }));
+            return told;
+        }
         let conn = Conn {
             id,
             broker,
@@ -120,6 +141,26 @@ impl BrokerRoom {
         };
         view.insert(user, conn);
         told
+    }
+
+    /// Asks for a tick before the next beat.
+    pub(super) fn poke(&self) {
+        self.poked.store(true, Ordering::Release);
+    }
+
+    /// Whether a tick may begin: on the beat, or when something changed; one at a time.
+    pub(super) fn begin_tick(&self, beat: bool) -> bool {
+        let wanted = beat || self.poked.load(Ordering::Acquire);
+        let begins = wanted && !self.ticking.swap(true, Ordering::AcqRel);
+        if begins {
+            self.poked.store(false, Ordering::Release);
+        }
+        begins
+    }
+
+    /// The tick that began is over.
+    pub(super) fn end_tick(&self) {
+        self.ticking.store(false, Ordering::Release);
     }
 
     /// Logs when ticks begin to fail and when they succeed again, not each of them.
@@ -137,17 +178,27 @@ impl BrokerRoom {
         }
     }
 
-    /// Reads the room's state and tells people what differs.
-    pub(super) async fn tick(&self, owner: &Broker) -> Result<(), StoreError> {
+    /// Reads the room's state and tells people what differs; ranks them on the beat alone.
+    pub(super) async fn tick(&self, owner: &Broker, beat: bool) -> Result<(), StoreError> {
         let store = &*owner.store;
+        let now = owner.clock.now_ms();
         self.flush_closed(store).await?;
-        let Some(broker) = self.registered(store).await? else {
+        if self.view().conns.is_empty() {
+            // Only asked about: nothing to keep alive.
+            let numbers = store.numbers(&self.event).await?;
+            if let Some(numbers) = numbers {
+                self.view().note(numbers);
+            }
+            return Ok(());
+        }
+        self.renew_if_tainted(now);
+        let Some(broker) = self.registered(store, now).await? else {
             return self.remake(owner).await;
         };
         self.attach_strays(store, broker).await?;
         self.view().begin();
         for round in 0..MAX_LOOK_UPS {
-            let request = self.view().request(round == 0, TICK_MS);
+            let request = self.view().request(round == 0, beat, TICK_MS);
             let Some(request) = request else { break };
             match store.observe(&self.event, broker, &request).await? {
                 None => {
@@ -156,7 +207,7 @@ impl BrokerRoom {
                 }
                 Some(ObserveReply::BrokerLapsed) => {
                     self.lapsed(broker);
-                    owner.poke();
+                    owner.poke(&self.event);
                     return Ok(());
                 }
                 Some(ObserveReply::Observed(observed)) => {
@@ -174,6 +225,17 @@ impl BrokerRoom {
             self.rejoin(owner, broker).await?;
         }
         Ok(())
+    }
+
+    /// A join whose answer was lost may take effect later than the good-bye for it: its connection
+    /// would be present as long as this incarnation lives. So the incarnation ends; the store takes it over.
+    fn renew_if_tainted(&self, now: UnixMs) {
+        let mut view = self.view();
+        let age = now - view.registered_at_ms;
+        if view.tainted && !(0..RENEW_AFTER_MS).contains(&age) {
+            view.tainted = false;
+            view.broker = None;
+        }
     }
 
     /// Brings connections that the store knows under an older incarnation, or under none, under this one.
@@ -214,6 +276,10 @@ impl BrokerRoom {
             let Some(replies) = store.attach(&self.event, from, broker, &batch).await? else {
                 return Ok(());
             };
+            if replies.contains(&Attached::BrokerLapsed) {
+                self.lapsed(broker);
+                return Ok(());
+            }
             tracing::info!(target: "ticketon::broker", event = %self.event, people = batch.len(),
                 "connections attached under a new incarnation");
             let mut view = self.view();
@@ -253,6 +319,10 @@ impl BrokerRoom {
         let Some((config, state)) = seen.or_else(ensured).filter(|_| connected) else {
             return Ok(());
         };
+        if owner.store.numbers(&self.event).await?.is_some() {
+            // Somebody was faster; theirs may be newer.
+            return Ok(());
+        }
         let saved = owner.store.save_room(&self.event, &config).await?;
         tracing::warn!(target: "ticketon::broker", event = %self.event, ?saved,
             "the room was lost and made again; connected people join again");
@@ -265,7 +335,7 @@ impl BrokerRoom {
         if let Some(verb) = verb.filter(|_| saved == RoomSaved::Created) {
             owner.store.change_state(&self.event, verb).await?;
         }
-        owner.poke();
+        owner.poke(&self.event);
         Ok(())
     }
 
@@ -310,37 +380,36 @@ impl BrokerRoom {
         loop {
             let (broker, batch) = {
                 let mut view = self.view();
-                let Some((broker, ..)) = view.closed.first() else {
+                let Some(mut first) = view.closed.first_entry() else {
                     return Ok(());
                 };
-                let broker = *broker;
-                let mut batch = Vec::new();
-                view.closed.retain(|(at, user, conn)| {
-                    let take = *at == broker && batch.len() < MAX_BATCH;
-                    if take {
-                        batch.push((user.clone(), *conn));
-                    }
-                    !take
-                });
+                let broker = *first.key();
+                let people = first.get_mut();
+                let batch = people.split_off(people.len().saturating_sub(MAX_BATCH));
+                if people.is_empty() {
+                    first.remove();
+                }
                 (broker, batch)
             };
             if let Err(error) = store.disconnect(&self.event, broker, &batch).await {
-                let again = batch.into_iter().map(|(user, conn)| (broker, user, conn));
-                self.view().closed.extend(again);
+                let mut view = self.view();
+                for (user, conn) in batch {
+                    view.say_good_bye(broker, user, conn);
+                }
                 return Err(error);
             }
         }
     }
 
     /// Asks everybody to reconnect.
-    pub(super) fn close_all(&self, mut after_ms: impl FnMut() -> u64) {
+    pub(super) fn close_all(&self) {
         let mut view = self.view();
         let users: Vec<UserId> = view.conns.keys().cloned().collect();
         for user in users {
             if let Some(conn) = view.take(&user) {
-                view.closed.push((conn.broker, user, conn.id));
+                view.say_good_bye(conn.broker, user, conn.id);
                 conn.tell.send_replace(Some(Update::Reconnect {
-                    after_ms: after_ms(),
+                    after_ms: reconnect_after_ms(),
                 }));
             }
         }
@@ -355,7 +424,7 @@ fn rejoined(
     user: &UserId,
     mut conn: Conn,
     reply: JoinReply,
-    now: crate::clock::UnixMs,
+    now: UnixMs,
 ) {
     match reply {
         JoinReply::Waiting { place, .. } => {

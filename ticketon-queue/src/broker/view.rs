@@ -3,7 +3,7 @@
 //! Pure bookkeeping without I/O. Everything told to people comes from the store's state; the
 //! watermark of a lane only selects whom to look up.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tokio::sync::watch;
 
@@ -19,6 +19,8 @@ use crate::token::AdmissionKeys;
 
 /// Everybody is looked up within this time, also without any sign of a change.
 const LOOK_UP_WITHIN_MS: i64 = 8_000;
+/// Good-byes that may wait for the store.
+const MAX_CLOSED: usize = 100_000;
 /// Up to this position every change is told at once.
 const NEAR: u64 = 50;
 /// The people who are ranked differ from tick to tick, and come again after this many.
@@ -62,7 +64,7 @@ pub(super) struct View {
     lines: HashMap<LaneName, BTreeSet<(i64, UserId)>>,
     admitted: BTreeSet<UserId>,
     /// Connections that closed and of which the store must be told.
-    pub(super) closed: Vec<(BrokerId, UserId, ConnId)>,
+    pub(super) closed: BTreeMap<BrokerId, Vec<(UserId, ConnId)>>,
     /// People who did something at this process: looked up next.
     pub(super) hints: HashSet<UserId>,
     /// Connections whose ownership the store has lost.
@@ -78,6 +80,12 @@ pub(super) struct View {
     admitted_after: Option<UserId>,
     /// Whom this tick has looked up already.
     looked_up: HashSet<UserId>,
+    /// The connections that the look-up under way is about.
+    asked: HashMap<UserId, ConnId>,
+    /// A join of unknown fate may have left a connection under this incarnation that nobody holds.
+    pub(super) tainted: bool,
+    /// When the incarnation was registered.
+    pub(super) registered_at_ms: UnixMs,
     told_state: Option<RoomState>,
     /// Moves the choice of people who are ranked.
     sample_phase: usize,
@@ -127,11 +135,28 @@ impl View {
         {
             broker = conn.broker;
         }
-        self.closed.push((broker, user.clone(), id));
+        self.say_good_bye(broker, user.clone(), id);
+    }
+
+    /// The store must be told that a connection closed. When too many good-byes wait, the incarnation
+    /// itself ends: its lease runs out, and whoever is connected is attached to the next one.
+    pub(super) fn say_good_bye(&mut self, broker: BrokerId, user: UserId, id: ConnId) {
+        let waiting: usize = self.closed.values().map(Vec::len).sum();
+        if waiting >= MAX_CLOSED {
+            self.closed.clear();
+            self.broker = None;
+        }
+        self.closed.entry(broker).or_default().push((user, id));
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.conns.is_empty() && self.closed.is_empty()
+    }
+
+    /// Takes in the numbers alone.
+    pub(super) fn note(&mut self, numbers: RoomNumbers) {
+        self.meter.note(&numbers);
+        self.numbers = Some(numbers);
     }
 
     /// Starts a tick.
@@ -139,21 +164,27 @@ impl View {
         self.looked_up.clear();
     }
 
-    /// What to ask next in this tick: first the samples and a slice of everybody, then whoever the watermarks select.
-    pub(super) fn request(&mut self, first: bool, tick_ms: i64) -> Option<Observe> {
-        let mut users: Vec<UserId> = self.hints.drain().take(MAX_BATCH).collect();
+    /// What to ask next in this tick: on the beat first the samples and a slice of everybody, then
+    /// whoever the watermarks select. The first call of a tick always asks for the numbers.
+    pub(super) fn request(&mut self, first: bool, beat: bool, tick_ms: i64) -> Option<Observe> {
+        let mut users: Vec<UserId> = self.hints.iter().take(MAX_BATCH).cloned().collect();
+        for user in &users {
+            self.hints.remove(user);
+        }
         self.candidates(&mut users);
-        if first {
+        let mut samples = Vec::new();
+        if first && beat {
             self.admitted_slice(&mut users, tick_ms);
             self.waiting_slice(&mut users, tick_ms);
-            let samples = self.samples();
+            samples = self.samples();
             self.sample_phase = (self.sample_phase + 1) % SAMPLE_PHASES;
-            return Some(Observe { samples, users });
         }
-        (!users.is_empty()).then(|| Observe {
-            samples: Vec::new(),
-            users,
-        })
+        // The answer is about these connections, and none that comes meanwhile.
+        self.asked = users
+            .iter()
+            .filter_map(|user| Some((user.clone(), self.conns.get(user)?.id)))
+            .collect();
+        (first || !users.is_empty()).then_some(Observe { samples, users })
     }
 
     /// People whose sequence is at or below their lane's watermark.
@@ -300,6 +331,9 @@ impl View {
         let Some(conn) = self.conns.get(user) else {
             return;
         };
+        if self.asked.get(user) != Some(&conn.id) {
+            return;
+        }
         let own = (conn.broker, conn.id);
         let reason = match (&standing, owner) {
             (Standing::Gone { reason, .. }, _) => Some(*reason),
@@ -310,7 +344,7 @@ impl View {
         };
         if let Some(reason) = reason {
             if let Some(conn) = self.take(user) {
-                self.closed.push((conn.broker, user.clone(), conn.id));
+                self.say_good_bye(conn.broker, user.clone(), conn.id);
                 conn.close(reason);
             }
             return;
@@ -319,8 +353,32 @@ impl View {
         if owner != Some(own) {
             self.unowned.insert(user.clone());
         }
-        if let Standing::Admitted(lease) = standing {
-            self.admit(user, &lease, event, keys, now);
+        match standing {
+            Standing::Admitted(lease) => self.admit(user, &lease, event, keys, now),
+            Standing::Waiting(place) => self.seat(user, &place),
+            _ => {}
+        }
+    }
+
+    /// Puts a connection where its person stands, if they have another place than it knows: they
+    /// left and joined again without it.
+    fn seat(&mut self, user: &UserId, place: &Place) {
+        let Some(conn) = self.conns.get(user) else {
+            return;
+        };
+        let knows = matches!(conn.phase, Phase::Waiting { .. })
+            && (conn.sequence, &conn.lane) == (place.sequence, &place.lane);
+        if knows || conn.epoch != place.epoch {
+            return;
+        }
+        if let Some(mut conn) = self.take(user) {
+            conn.lane = place.lane.clone();
+            conn.sequence = place.sequence;
+            conn.phase = Phase::Waiting {
+                position: None,
+                told_at_ms: 0,
+            };
+            self.insert(user, conn);
         }
     }
 
@@ -367,6 +425,9 @@ impl View {
             _ => {}
         }
         conn.phase = phase;
+        conn.epoch = lease.epoch;
+        conn.lane = lease.lane.clone();
+        conn.sequence = lease.sequence;
         conn.tell
             .send_replace(Some(Update::Admitted(admitted_update(
                 event, user, lease, keys, now,
@@ -437,7 +498,7 @@ impl View {
 }
 
 /// The update for a lease, with a token signed now.
-pub(super) fn admitted_update(
+pub(crate) fn admitted_update(
     event: &EventId,
     user: &UserId,
     lease: &Lease,
@@ -493,7 +554,8 @@ impl Conn {
             Some(0..=1_000) => 1_000,
             _ => 3_000,
         };
-        if since < every && !state_changed {
+        // A clock that stepped back must not silence the line.
+        if (0..every).contains(&since) && !state_changed {
             return;
         }
         let update = Update::Waiting(WaitingUpdate {

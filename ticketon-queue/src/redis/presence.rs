@@ -96,6 +96,7 @@ pub(super) async fn attach(
                             0 => Ok(Attached::NoPlace),
                             1 => Ok(Attached::Owner),
                             2 => Ok(Attached::Replaced),
+                            3 => Ok(Attached::BrokerLapsed),
                             other => Err(fields.corrupt(format!("the reply {other} is unknown"))),
                         })?;
                 exactly(Verb::Attach, chunk.len(), replies)

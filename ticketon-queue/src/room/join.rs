@@ -12,10 +12,7 @@ impl Room {
         let user = &request.user;
         self.open_if_due(now);
         if let Presence::Stream { broker, .. } = request.presence
-            && self
-                .brokers
-                .get(&broker)
-                .is_none_or(|deadline| *deadline == 0)
+            && !self.is_registered(broker)
         {
             return JoinReply::BrokerLapsed;
         }
@@ -50,9 +47,10 @@ impl Room {
         self.totals.joined += 1;
         self.forget_gone(user);
         self.settle_budget(now);
+        // Leases that ran out but are not swept count here: if an outage is noticed, they are renewed.
         let at_once = self.state == RoomState::Open
             && self.waiting.is_empty()
-            && self.taken(now) < u64::from(self.config.capacity())
+            && self.deadlines.len() < self.config.capacity() as usize
             && self.budget_milli >= 1_000
             && !self.is_guarded(now);
         if at_once {

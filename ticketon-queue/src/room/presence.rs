@@ -14,6 +14,13 @@ impl Room {
         self.brokers.insert(broker, now + BROKER_LEASE_MS);
     }
 
+    /// Whether the incarnation is registered and not being taken over.
+    pub(super) fn is_registered(&self, broker: BrokerId) -> bool {
+        self.brokers
+            .get(&broker)
+            .is_some_and(|deadline| *deadline != 0)
+    }
+
     /// Renews the broker's lease and reads what it tells its people.
     pub fn observe(&mut self, broker: BrokerId, request: &Observe, now: UnixMs) -> ObserveReply {
         match self.brokers.get_mut(&broker) {
@@ -63,6 +70,9 @@ impl Room {
     }
 
     fn attach_one(&mut self, from: BrokerId, to: BrokerId, item: &Attach, now: UnixMs) -> Attached {
+        if !self.is_registered(to) {
+            return Attached::BrokerLapsed;
+        }
         let placed = self.waiting.contains_key(&item.user)
             || self
                 .leases
