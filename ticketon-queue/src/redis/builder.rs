@@ -168,12 +168,12 @@ impl RedisStoreBuilder {
     }
 
     async fn moving(&self, dial: Dial) -> Result<Link, StoreError> {
-        let mut connection = dial
+        let mut first = dial
             .connect()
             .await
             .map_err(|error| failed("connecting", error))?;
-        refuse_eviction(&mut connection).await?;
-        Ok(Link::moving(dial, connection, self.response_timeout))
+        refuse_eviction(&mut first.connection).await?;
+        Ok(Link::moving(dial, first, self.response_timeout))
     }
 
     fn server_info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {

@@ -15,7 +15,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::Instrument;
 
-use super::dial::{Connection, Dial};
+use super::dial::{Connection, Dial, Dialled};
 use super::failover::Moving;
 use super::script::Call;
 use crate::error::StoreError;
@@ -29,6 +29,9 @@ const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(1);
 /// The pause before a call is sent again, doubled each time up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(320);
+
+/// The longest that one attempt may take, however long the call may.
+const MAX_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// The connections that all clones of a store share.
 #[derive(Clone)]
@@ -69,11 +72,8 @@ impl Link {
     }
 
     /// To a Redis whose master may move.
-    pub(super) fn moving(dial: Dial, connection: Connection, response_timeout: Duration) -> Self {
-        Self::new(
-            Path::Moving(Moving::new(dial, connection)),
-            response_timeout,
-        )
+    pub(super) fn moving(dial: Dial, first: Dialled, response_timeout: Duration) -> Self {
+        Self::new(Path::Moving(Moving::new(dial, first)), response_timeout)
     }
 
     fn new(path: Path, response_timeout: Duration) -> Self {
@@ -158,9 +158,18 @@ impl Link {
             if !fault.passes() {
                 return Err(fault);
             }
-            // A cluster's connection follows redirections by itself; only one that lost its nodes is of no use.
+            // A cluster's connection looks for lost nodes by itself; one that keeps silent may never speak again.
+            let heals = moving.is_cluster() && matches!(fault, Fault::Error(_));
             if !moving.is_cluster() || fault.is_lost_contact() {
                 moving.renew(generation);
+            }
+            if fault.is_lost_contact() && !heals {
+                // Nothing but another connection helps.
+                let renewed = timeout_at(deadline, moving.renewed_after(generation));
+                if renewed.await.is_err() {
+                    return Err(fault);
+                }
+                continue;
             }
             let next = Instant::now() + pause;
             if next >= deadline {
@@ -174,7 +183,7 @@ impl Link {
 
 /// How long one attempt of a call may take where another server may answer the next.
 pub(super) fn attempt_timeout(response_timeout: Duration) -> Duration {
-    response_timeout / 2
+    (response_timeout / 2).min(MAX_ATTEMPT)
 }
 
 /// What is asked of Redis; it may be sent several times.

@@ -1,12 +1,15 @@
 //! How a connection is made: to one server, to a cluster, to the master that Sentinels name.
 
+use std::future::Future;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionLike, ConnectionManager, MultiplexedConnection};
 use ::redis::cluster::ClusterClient;
 use ::redis::cluster_async::ClusterConnection;
 use ::redis::sentinel::SentinelClient;
-use ::redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisError, RedisFuture, Value};
+use ::redis::{
+    AsyncConnectionConfig, Cmd, ConnectionAddr, Pipeline, RedisError, RedisFuture, Value,
+};
 use tokio::sync::Mutex;
 
 /// How long finding the way may take: asking Sentinels that hang, or connecting to each node.
@@ -69,24 +72,52 @@ pub(super) enum Dial {
 
 impl Dial {
     /// Makes a new connection, to where the master is now.
-    pub(super) async fn connect(&self) -> Result<Connection, RedisError> {
-        let connecting = async {
+    pub(super) async fn connect(&self) -> Result<Dialled, RedisError> {
+        within_bound(async {
             match self {
-                Self::Cluster(client) => {
-                    client.get_async_connection().await.map(Connection::Cluster)
-                }
+                Self::Cluster(client) => Ok(Dialled {
+                    connection: Connection::Cluster(client.get_async_connection().await?),
+                    master: None,
+                }),
                 Self::Sentinel { client, config } => {
                     // The client has seen that this server takes itself for the master too.
                     let master = client.lock().await.async_get_client().await?;
-                    master
+                    let connection = master
                         .get_multiplexed_async_connection_with_config(config)
-                        .await
-                        .map(Connection::Master)
+                        .await?;
+                    Ok(Dialled {
+                        connection: Connection::Master(connection),
+                        master: Some(master.get_connection_info().addr().clone()),
+                    })
                 }
             }
-        };
-        tokio::time::timeout(DIAL_WITHIN, connecting)
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+        })
+        .await
     }
+
+    /// Where the Sentinels say that the master is; `None` in a cluster, whose nodes redirect by themselves.
+    pub(super) async fn master(&self) -> Result<Option<ConnectionAddr>, RedisError> {
+        let Self::Sentinel { client, .. } = self else {
+            return Ok(None);
+        };
+        within_bound(async {
+            let master = client.lock().await.async_get_client().await?;
+            Ok(Some(master.get_connection_info().addr().clone()))
+        })
+        .await
+    }
+}
+
+/// A new connection, and the address of the one master that it leads to.
+pub(super) struct Dialled {
+    pub(super) connection: Connection,
+    pub(super) master: Option<ConnectionAddr>,
+}
+
+async fn within_bound<T>(
+    dialling: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    tokio::time::timeout(DIAL_WITHIN, dialling)
+        .await
+        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
 }
