@@ -71,8 +71,10 @@ pub(super) struct View {
     pub(super) unowned: HashSet<UserId>,
     pub(super) numbers: Option<RoomNumbers>,
     pub(super) meter: RateMeter,
-    /// People of an older epoch are here: they join again.
+    /// People are here whom the store has lost, or who are of an older epoch: they join again.
     pub(super) rejoin: bool,
+    /// Whom the store of this epoch does not know, although it never ended their place.
+    lost: HashSet<UserId>,
     /// When somebody last asked about the room.
     pub(super) touched_at_ms: UnixMs,
     /// Where the slice of the next look-up starts.
@@ -124,6 +126,7 @@ impl View {
         self.admitted.remove(user);
         self.unowned.remove(user);
         self.hints.remove(user);
+        self.lost.remove(user);
         Some(conn)
     }
 
@@ -295,7 +298,7 @@ impl View {
         let now = observed.numbers.now_ms;
         let epoch = observed.numbers.epoch;
         self.meter.note(&observed.numbers);
-        self.rejoin = self.conns.values().any(|conn| conn.epoch != epoch);
+        self.rejoin = !self.lost.is_empty() || self.conns.values().any(|conn| conn.epoch != epoch);
         for (user, (standing, owner)) in request.users.iter().zip(observed.users) {
             self.apply_one(user, standing, owner, event, keys, now);
         }
@@ -335,10 +338,15 @@ impl View {
             return;
         }
         let own = (conn.broker, conn.id);
+        // An end is remembered for minutes and people are looked up within seconds: without one, a failover
+        // took the place back.
+        if standing == Standing::Absent {
+            self.lost.insert(user.clone());
+            self.rejoin = true;
+            return;
+        }
         let reason = match (&standing, owner) {
             (Standing::Gone { reason, .. }, _) => Some(*reason),
-            (Standing::Absent, _) if self.rejoin => None,
-            (Standing::Absent, _) => Some(Reason::Left),
             (_, Some((at, _))) if at != own.0 => Some(Reason::Replaced),
             _ => None,
         };
@@ -464,12 +472,12 @@ impl View {
         }
     }
 
-    /// The people of older epochs, in the order in which they stood.
+    /// The people of older epochs and those whom the store has lost, in the order in which they stood.
     pub(super) fn people_to_rejoin(&self, epoch: u64) -> Vec<(UserId, LaneName, ConnId)> {
         let mut people: Vec<(i64, UserId, LaneName, ConnId)> = self
             .conns
             .iter()
-            .filter(|(_, conn)| conn.epoch != epoch)
+            .filter(|(user, conn)| conn.epoch != epoch || self.lost.contains(*user))
             .map(|(user, conn)| (conn.sequence, user.clone(), conn.lane.clone(), conn.id))
             .collect();
         people.sort_unstable();
