@@ -21,7 +21,8 @@ pub(crate) struct Args {
     )]
     pub(crate) listen: SocketAddr,
 
-    /// Redis that all processes share (redis:// or rediss://). Without it the rooms live in memory.
+    /// Redis that all processes share: redis://host:port, redis+cluster://host:port,host:port or
+    /// redis+sentinel://host:port,host:port/master-name; rediss for TLS. Without it the rooms live in memory.
     #[arg(
         long,
         env = "TICKETON_REDIS_URL",
@@ -69,7 +70,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         env = "TICKETON_LOG",
-        default_value = "info",
+        default_value = "info,redis=error",
         value_name = "FILTER"
     )]
     pub(crate) log: String,

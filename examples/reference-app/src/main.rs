@@ -85,7 +85,11 @@ async fn store(args: &Args) -> Result<Arc<dyn QueueStore>, String> {
         Some(url) => RedisStore::connect(url.expose())
             .await
             .map(|store| Arc::new(store) as Arc<dyn QueueStore>)
-            .map_err(|error| format!("TICKETON_REDIS_URL or --redis-url: {error}")),
+            .map_err(|error| {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
+                format!("TICKETON_REDIS_URL or --redis-url: {error}{cause}")
+            }),
     }
 }
 
