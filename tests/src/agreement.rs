@@ -18,6 +18,7 @@ mod search;
 mod shrink;
 mod step;
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use ticketon_queue::{EventId, ManualClock, QueueStore, RedisStore};
 use self::life::Life;
 pub use self::search::{Failure, LIFE, Search, search};
 pub use self::step::{Fence, Joining, Step, Verb};
-use crate::RedisServer;
+use crate::{RedisCluster, RedisServer};
 
 /// When a life begins: 2026-01-01T00:00:00Z.
 const START_MS: i64 = 1_767_225_600_000;
@@ -78,7 +79,7 @@ pub struct Bench {
     clock: ManualClock,
     redis: Vec<Arc<dyn QueueStore>>,
     lives: AtomicU64,
-    _server: Option<RedisServer>,
+    _servers: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Bench {
@@ -89,7 +90,7 @@ impl Bench {
             clock: ManualClock::at(START_MS),
             redis: Vec::new(),
             lives: AtomicU64::new(0),
-            _server: None,
+            _servers: None,
         }
     }
 
@@ -99,10 +100,25 @@ impl Bench {
     /// If Redis cannot be started.
     pub async fn with_redis() -> Self {
         let server = RedisServer::start().await;
+        let url = server.url();
+        Self::with_stores_of(&url, Box::new(server)).await
+    }
+
+    /// As [`Self::with_redis`], in a Redis Cluster of its own.
+    ///
+    /// # Panics
+    /// If the cluster cannot be started.
+    pub async fn with_redis_cluster() -> Self {
+        let cluster = RedisCluster::start().await;
+        let url = cluster.url();
+        Self::with_stores_of(&url, Box::new(cluster)).await
+    }
+
+    async fn with_stores_of(url: &str, servers: Box<dyn Any + Send + Sync>) -> Self {
         let bench = Self::of_the_model();
         let mut redis: Vec<Arc<dyn QueueStore>> = Vec::new();
         for _ in 0..PROCESSES {
-            let store = RedisStore::builder(server.url())
+            let store = RedisStore::builder(url)
                 .clock(Arc::new(bench.clock.clone()))
                 .response_timeout(Duration::from_secs(30))
                 .connect()
@@ -112,7 +128,7 @@ impl Bench {
         }
         Self {
             redis,
-            _server: Some(server),
+            _servers: Some(servers),
             ..bench
         }
     }

@@ -162,6 +162,51 @@ impl RedisCluster {
         self.node(self.master_of(key).await).cli(command).await
     }
 
+    /// The port of the replica that would take over from the master that serves a key.
+    pub async fn replica_of(&self, key: &str) -> u16 {
+        let master = self.node(self.master_of(key).await);
+        let replicas = master.cli(&["INFO", "replication"]).await;
+        replicas
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("slave0:")?
+                    .split(',')
+                    .nth(1)?
+                    .strip_prefix("port=")
+            })
+            .and_then(|port| port.parse().ok())
+            .unwrap_or_else(|| panic!("the master of {key} has no replica: {replicas}"))
+    }
+
+    /// Waits until the replica of the master that serves a key has all that was written so far.
+    ///
+    /// # Panics
+    /// If that takes more than a minute.
+    pub async fn wait_copied(&self, key: &str) {
+        let master = self.node(self.master_of(key).await);
+        let written = offset(
+            &master.cli(&["INFO", "replication"]).await,
+            "master_repl_offset:",
+        );
+        let replica = self.node(self.replica_of(key).await);
+        eventually(READY_WITHIN, async || {
+            let info = replica.cli(&["INFO", "replication"]).await;
+            let copied = offset(&info, "slave_repl_offset:");
+            (copied >= written).then_some(()).ok_or((copied, written))
+        })
+        .await;
+    }
+
+    /// Pauses the replica of the master that serves a key, and returns its port: what the master is told from
+    /// now on, the replica will never know. [`Self::resume`] lets it go on.
+    pub async fn cut_off_replica_of(&mut self, key: &str) -> u16 {
+        let replica = self.replica_of(key).await;
+        self.node_mut(replica).pause();
+        // Without this, what the system keeps of the connection would reach it in the end.
+        self.cli(key, &["CLIENT", "KILL", "TYPE", "replica"]).await;
+        replica
+    }
+
     /// Kills the master that serves a key, and returns its port.
     pub async fn kill9_master_of(&mut self, key: &str) -> u16 {
         let port = self.master_of(key).await;
@@ -311,6 +356,13 @@ impl RedisCluster {
             .find(|node| node.port() == port)
             .unwrap_or_else(|| panic!("no node has the port {port}"))
     }
+}
+
+/// A number from `INFO replication`.
+fn offset(info: &str, name: &str) -> u64 {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {info}"))
 }
 
 fn address(node: &RedisServer) -> String {

@@ -227,9 +227,16 @@ impl RedisSentinel {
         self.server_mut(port).resume();
     }
 
-    /// Starts a killed server again, empty; the Sentinels make it a replica of the present master.
+    /// Starts a killed server again, empty, as a replica of the present master.
+    ///
+    /// # Panics
+    /// If it does not answer in time.
     pub async fn restart(&mut self, port: u16) {
+        let master = self.master_port().await.to_string();
         self.server_mut(port).restart().await;
+        // The Sentinels would do so too, but only after many seconds.
+        let server = self.server(port);
+        server.cli(&["REPLICAOF", "127.0.0.1", &master]).await;
     }
 
     /// Has the Sentinels move the master to a replica, although it lives.
@@ -319,7 +326,12 @@ impl RedisSentinel {
         redis_cli(port, None, password, command).await
     }
 
-    fn server(&self, port: u16) -> &RedisServer {
+    /// The server at this port.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn server(&self, port: u16) -> &RedisServer {
         self.servers
             .iter()
             .find(|server| server.port() == port)

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use ticketon_tests::{
-    AppProcess, Authority, Browser, ConnectError, Port, RedisServer, SseClient, eventually,
-    workspace_bin, workspace_bin_with,
+    AppProcess, Authority, Browser, ConnectError, Port, RedisCluster, RedisSentinel, RedisServer,
+    SseClient, eventually, workspace_bin, workspace_bin_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -33,6 +33,50 @@ async fn redis_keeps_acknowledged_writes_through_a_kill() {
     redis.restart().await;
     assert_eq!(redis.url(), url);
     assert_eq!(redis.cli(&["GET", "key"]).await, "two words");
+}
+
+#[tokio::test]
+async fn cluster_replaces_a_dead_master_and_takes_it_back_as_a_replica() {
+    let mut cluster = RedisCluster::start().await;
+    assert_eq!(
+        cluster.slot_of("{key}:anything").await,
+        cluster.slot_of("key").await
+    );
+    assert_eq!(cluster.cli("key", &["SET", "key", "kept"]).await, "OK");
+    cluster.wait_copied("key").await;
+    let heir = cluster.replica_of("key").await;
+
+    let dead = cluster.kill9_master_of("key").await;
+    cluster.wait_failover(dead).await;
+    assert_eq!(cluster.master_of("key").await, heir);
+    assert_eq!(cluster.cli("key", &["GET", "key"]).await, "kept");
+
+    cluster.restart(dead).await;
+    cluster.wait_whole().await;
+    assert_eq!(cluster.replica_of("key").await, dead);
+
+    // A replica that was cut off takes over without what it missed.
+    let stale = cluster.cut_off_replica_of("key").await;
+    assert_eq!(cluster.cli("key", &["SET", "key", "lost"]).await, "OK");
+    cluster.kill9_master_of("key").await;
+    cluster.resume(stale);
+    cluster.wait_failover(heir).await;
+    assert_eq!(cluster.cli("key", &["GET", "key"]).await, "kept");
+}
+
+#[tokio::test]
+async fn sentinel_replaces_a_dead_master_and_takes_it_back_as_a_replica() {
+    let mut group = RedisSentinel::start().await;
+    let first = group.master().await;
+    assert_eq!(first.cli(&["SET", "key", "kept"]).await, "OK");
+    assert_eq!(first.cli(&["WAIT", "2", "5000"]).await, "2");
+    let dead = group.kill9_master().await;
+    let next = group.wait_failover(dead).await;
+    assert_ne!(next, dead);
+    assert_eq!(group.master().await.cli(&["GET", "key"]).await, "kept");
+    group.restart(dead).await;
+    group.wait_whole().await;
+    assert_eq!(group.master_port().await, next);
 }
 
 #[tokio::test]

@@ -40,6 +40,12 @@ async fn in_any_life_every_store_gives_the_same_answers() {
 }
 
 #[tokio::test]
+async fn cluster_gives_the_same_answers_in_any_life() {
+    let bench = Bench::with_redis_cluster().await;
+    live(&bench, any_seed(), 5_000, Duration::from_secs(4)).await;
+}
+
+#[tokio::test]
 async fn in_any_life_the_model_keeps_the_promises() {
     let bench = Bench::of_the_model();
     live(&bench, any_seed(), 100_000, Duration::from_secs(12)).await;

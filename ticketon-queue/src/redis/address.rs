@@ -343,7 +343,7 @@ impl<'a> Parts<'a> {
 fn decoded(text: &str, what: &str) -> Result<String, String> {
     percent_decode_str(text)
         .decode_utf8()
-        .map(|text| text.into_owned())
+        .map(std::borrow::Cow::into_owned)
         .map_err(|_| format!("the {what} is not UTF-8 after percent-decoding"))
 }
 

@@ -127,7 +127,7 @@ impl RedisStoreBuilder {
                 let client = self
                     .cluster(nodes)
                     .map_err(|error| failed("connecting", error))?;
-                self.moving(Dial::Cluster(client)).await?
+                self.moving(Dial::Cluster(Box::new(client))).await?
             }
             Address::Sentinel {
                 sentinels,

@@ -60,7 +60,7 @@ impl ConnectionLike for Connection {
 /// The way to a Redis whose master may move.
 pub(super) enum Dial {
     /// By asking any node of the cluster for the others.
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
     /// By asking the Sentinels.
     Sentinel {
         /// Remembers its connections to the Sentinels.
