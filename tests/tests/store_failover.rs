@@ -1,5 +1,5 @@
-//! Rooms in a Redis Cluster and behind Sentinels: the same promises as over one server, and what
-//! becomes of them when a master dies, hangs or moves.
+//! Rooms in a Redis Cluster and behind Sentinels: where their keys are, and what becomes of them when a
+//! master dies, hangs or moves. That they keep every promise otherwise is in `store_promises.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ticketon_queue::conformance::{Subject, run_all};
 use ticketon_queue::{
-    BrokerId, ConnId, EventId, Fenced, JoinReply, JoinRequest, ManualClock, Presence, QueueStore,
-    RedisStore, RedisStoreBuilder, RoomConfig, Standing, StoreError, UserId,
+    BrokerId, ConnId, EventId, Fenced, JoinReply, JoinRequest, Presence, QueueStore, RedisStore,
+    RedisStoreBuilder, RoomConfig, Standing, StoreError, UserId,
 };
 use ticketon_tests::{RedisCluster, RedisSentinel, RedisServer, eventually};
 use tokio::task::JoinSet;
@@ -49,31 +48,6 @@ fn room(capacity: u32) -> RoomConfig {
         .admit_per_second(10_000)
         .build()
         .unwrap()
-}
-
-/// A store as each of several processes has it, on the clock of a check.
-async fn processes(builder: impl Fn() -> RedisStoreBuilder, clock: ManualClock) -> Subject {
-    let mut processes: Vec<Arc<dyn QueueStore>> = Vec::new();
-    for _ in 0..PROCESSES {
-        let builder = builder().clock(Arc::new(clock.clone()));
-        let store = builder.response_timeout(PATIENT).connect().await;
-        processes.push(Arc::new(store.unwrap()));
-    }
-    Subject::processes(processes)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn cluster_keeps_every_promise() {
-    let cluster = RedisCluster::start().await;
-    let builder = || RedisStore::cluster(cluster.urls());
-    run_all(async |clock| processes(builder, clock).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sentinel_keeps_every_promise() {
-    let group = RedisSentinel::start().await;
-    let builder = || RedisStore::sentinel(group.sentinel_urls(), group.master_name());
-    run_all(async |clock| processes(builder, clock).await).await;
 }
 
 /// Uses each verb that writes a key.
