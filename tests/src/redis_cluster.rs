@@ -239,7 +239,7 @@ impl RedisCluster {
         eventually(READY_WITHIN, async || {
             let masters = self.masters().await;
             let gone = !masters.contains_key(&old);
-            let served: usize = masters.values().flatten().map(|range| range.len()).sum();
+            let served: usize = masters.values().flatten().map(ExactSizeIterator::len).sum();
             (gone && served == usize::from(SLOTS))
                 .then_some(())
                 .ok_or(masters)
