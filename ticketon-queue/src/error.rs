@@ -108,6 +108,12 @@ pub enum StoreError {
         /// What was found.
         detail: String,
     },
+    /// The store's address cannot be read; nothing was done.
+    #[error("the store's address is refused: {detail}")]
+    Address {
+        /// What is wrong with it, without its login.
+        detail: String,
+    },
     /// The store's settings would lose data; nothing was done.
     #[error("the store is not safe to use: {detail}")]
     Unsafe {

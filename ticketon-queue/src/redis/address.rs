@@ -241,7 +241,11 @@ fn plain(url: &str, port: u16) -> Result<Nodes, String> {
 fn split_scheme(url: &str) -> Result<(&str, &str), String> {
     url.split_once("://")
         .filter(|(scheme, _)| !scheme.contains(['@', '/']))
-        .ok_or_else(|| "it has no scheme, such as redis://".to_owned())
+        .ok_or_else(|| {
+            "it has no scheme; accepted are redis://host:port, redis+cluster://host:port,host:port and \
+             redis+sentinel://host:port,host:port/master-name, with rediss for TLS"
+                .to_owned()
+        })
 }
 
 fn several_hosts(rest: &str) -> bool {

@@ -111,8 +111,8 @@ impl RedisStoreBuilder {
     /// Connects, and checks that this Redis never drops what it was given.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the address cannot be read, or Redis cannot be reached or
-    /// refuses the login; [`StoreError::Unsafe`] when it, or any master of the cluster, may evict keys.
+    /// [`StoreError::Address`] when the address cannot be read; [`StoreError::Unavailable`] when Redis
+    /// cannot be reached or refuses the login; [`StoreError::Unsafe`] when it, or any master of the cluster, may evict keys.
     pub async fn connect(self) -> Result<RedisStore, StoreError> {
         // The host may have installed another provider before; that one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -127,7 +127,8 @@ impl RedisStoreBuilder {
                 let client = self
                     .cluster(nodes)
                     .map_err(|error| failed("connecting", error))?;
-                self.moving(Dial::Cluster(Box::new(client))).await?
+                self.moving(Dial::Cluster(Box::new(client)), listed(nodes))
+                    .await?
             }
             Address::Sentinel {
                 sentinels,
@@ -140,7 +141,8 @@ impl RedisStoreBuilder {
                     .map_err(|error| failed("connecting", error))?;
                 let client = Box::new(Mutex::new(client));
                 let config = self.connection_config(attempt_timeout(self.response_timeout));
-                self.moving(Dial::Sentinel { client, config }).await?
+                let at = format!("{master:?} of the Sentinels {}", listed(sentinels));
+                self.moving(Dial::Sentinel { client, config }, at).await?
             }
         };
         Ok(RedisStore {
@@ -153,6 +155,7 @@ impl RedisStoreBuilder {
 
     async fn server(&self, url: &str) -> Result<Link, StoreError> {
         let info = self.server_info(url)?;
+        let at = info.addr().to_string();
         let client = match self.certificates() {
             None => Client::open(info),
             Some(certificates) => Client::build_with_tls(info, certificates),
@@ -162,16 +165,13 @@ impl RedisStoreBuilder {
         let connection = client
             .get_multiplexed_async_connection_with_config(&config)
             .await
-            .map_err(|error| failed("connecting", error))?;
+            .map_err(|error| unreached(at, error))?;
         refuse_eviction(&mut Connection::Master(connection)).await?;
         Link::server(client, self.response_timeout)
     }
 
-    async fn moving(&self, dial: Dial) -> Result<Link, StoreError> {
-        let mut first = dial
-            .connect()
-            .await
-            .map_err(|error| failed("connecting", error))?;
+    async fn moving(&self, dial: Dial, at: String) -> Result<Link, StoreError> {
+        let mut first = dial.connect().await.map_err(|error| unreached(at, error))?;
         refuse_eviction(&mut first.connection).await?;
         Ok(Link::moving(dial, first, self.response_timeout))
     }
@@ -282,10 +282,42 @@ impl RedisStoreBuilder {
 }
 
 fn unreadable(why: String) -> StoreError {
-    StoreError::Unavailable {
-        context: "reading the Redis URL",
-        source: why.into(),
+    StoreError::Address { detail: why }
+}
+
+/// What failed while connecting, and where to.
+#[derive(Debug, thiserror::Error)]
+#[error("{at}")]
+struct Unreached {
+    at: String,
+    source: RedisError,
+}
+
+/// As [`failed`], with the places that were tried; they hold no login.
+fn unreached(at: String, error: RedisError) -> StoreError {
+    match failed("connecting", error) {
+        StoreError::Unavailable { context, source } => match source.downcast() {
+            Ok(source) => StoreError::Unavailable {
+                context,
+                source: Box::new(Unreached {
+                    at,
+                    source: *source,
+                }),
+            },
+            Err(source) => StoreError::Unavailable { context, source },
+        },
+        other => other,
     }
+}
+
+/// The nodes as `host:port`, to be told.
+fn listed(nodes: &Nodes) -> String {
+    let shown: Vec<String> = nodes
+        .nodes
+        .iter()
+        .map(|node| node.address(nodes.tls).to_string())
+        .collect();
+    shown.join(", ")
 }
 
 /// No waiting to fill packets; a peer that vanished without a word is noticed, so that the connection is made anew.
