@@ -25,7 +25,7 @@ const VERBS = {
 const ALL_VERBS = ['open', 'pause', 'resume', 'drain', 'soldOut', 'close'];
 
 const byId = (id) => document.getElementById(id);
-const now = { rooms: [], eventId: new URLSearchParams(location.search).get('event'), room: null, store: null, titles: {}, samples: [], stale: false, outcome: null, keyRefused: false };
+const now = { rooms: [], answered: false, eventId: new URLSearchParams(location.search).get('event'), room: null, store: null, titles: {}, samples: [], stale: false, outcome: null, keyRefused: false };
 let admin = null;
 let timer = 0;
 let round = 0;
@@ -246,7 +246,7 @@ function draw() {
   drawRoomChoice();
   const { room } = now;
   byId('figures').classList.toggle('figures-stale', now.stale);
-  setText('title', room ? titleOf(room.eventId) : text.noRooms);
+  setText('title', room ? titleOf(room.eventId) : now.answered ? text.noRooms : text.loading);
   byId('state-chip').hidden = !room;
   for (const panel of document.querySelectorAll('.figures, .board-columns')) panel.hidden = !room;
   if (!room) return;
@@ -292,6 +292,7 @@ async function read() {
     const room = now.eventId === null ? null : await admin.room(now.eventId);
     if (mine !== session) return;
     if (room) learn({ ...room, eventId: room.eventId ?? now.eventId });
+    now.answered = true;
     now.stale = false;
   } catch (refused) {
     if (mine !== session) return;
@@ -302,6 +303,7 @@ async function read() {
     if (refused.status === 404) {
       now.room = null;
       now.eventId = null;
+      now.answered = true;
     } else {
       now.stale = true;
     }
@@ -313,6 +315,7 @@ async function read() {
 function choose(eventId) {
   now.eventId = eventId;
   now.room = null;
+  now.answered = false;
   now.samples = [];
   for (const id of ['rate', 'capacity']) byId(id).dataset.edited = 'false';
   read();
@@ -321,6 +324,7 @@ function choose(eventId) {
 function signIn(key) {
   admin = new AdminClient(key);
   now.keyRefused = false;
+  now.answered = false;
   round = 0;
   draw();
   read();

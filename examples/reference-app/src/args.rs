@@ -12,12 +12,13 @@ use ticketon_queue::http::AdminToken;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reference-app", version)]
 pub(crate) struct Args {
-    /// Address and port to listen on.
+    /// Address and port to listen on, like 127.0.0.1:8080.
     #[arg(
         long,
         env = "TICKETON_LISTEN",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDR:PORT"
+        value_name = "ADDR:PORT",
+        value_parser = listen_address
     )]
     pub(crate) listen: SocketAddr,
 
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     )]
     pub(crate) redis_url: Option<Secret>,
 
-    /// What this process does: everything, or talk to people, or admit them.
+    /// What this process does: everything, or talk to people, or admit them. The last two need Redis.
     #[arg(long, env = "TICKETON_ROLE", value_enum, default_value_t = Role::All)]
     pub(crate) role: Role,
 
@@ -125,7 +126,31 @@ impl From<&str> for Secret {
     }
 }
 
+/// Reads an address to listen on.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, like 127.0.0.1:8080".to_owned())
+}
+
 impl Args {
+    /// Whether the options fit together.
+    ///
+    /// # Errors
+    /// When a role that leaves half of the work to other processes shares no rooms with them.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let role = match self.role {
+            Role::All => return Ok(()),
+            Role::Broker => "broker",
+            Role::Dispatcher => "dispatcher",
+        };
+        if self.redis_url.is_some() {
+            return Ok(());
+        }
+        Err(format!(
+            "--role {role} needs --redis-url (TICKETON_REDIS_URL): it shares rooms with other processes"
+        ))
+    }
+
     /// The operator's key, and whether it was made up.
     ///
     /// # Errors
@@ -182,6 +207,26 @@ mod tests {
     fn args(line: &[&str]) -> Args {
         let all = ["reference-app"].into_iter().chain(line.iter().copied());
         Args::try_parse_from(all).unwrap()
+    }
+
+    #[test]
+    fn half_of_the_work_needs_shared_rooms() {
+        for role in ["broker", "dispatcher"] {
+            let error = args(&["--role", role]).check().unwrap_err();
+            assert!(
+                error.contains(&format!("--role {role} needs --redis-url")),
+                "{error}"
+            );
+            let shared = args(&["--role", role, "--redis-url", "redis://127.0.0.1"]);
+            assert!(shared.check().is_ok());
+        }
+        assert!(args(&[]).check().is_ok());
+    }
+
+    #[test]
+    fn a_wrong_address_is_told_what_one_looks_like() {
+        let error = Args::try_parse_from(["reference-app", "--listen", "8080"]).unwrap_err();
+        assert!(error.to_string().contains("like 127.0.0.1:8080"), "{error}");
     }
 
     #[test]

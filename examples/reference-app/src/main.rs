@@ -27,13 +27,14 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("reference-app: {error}");
+            eprintln!("reference-app: {}", whole(error.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    args.check()?;
     telemetry::start_logs(&args)?;
     let metrics = telemetry::start_metrics()?;
     let (admin_token, made_up) = args.admin_token()?;
@@ -85,12 +86,23 @@ async fn store(args: &Args) -> Result<Arc<dyn QueueStore>, String> {
         Some(url) => RedisStore::connect(url.expose())
             .await
             .map(|store| Arc::new(store) as Arc<dyn QueueStore>)
-            .map_err(|error| {
-                let cause = std::error::Error::source(&error);
-                let cause = cause.map_or(String::new(), |cause| format!(": {cause}"));
-                format!("TICKETON_REDIS_URL or --redis-url: {error}{cause}")
-            }),
+            .map_err(|error| format!("TICKETON_REDIS_URL or --redis-url: {}", whole(&error))),
     }
+}
+
+/// An error with everything that led to it; what the error before has said already is left out.
+fn whole(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// Tells the person at the terminal where to go.
@@ -176,5 +188,29 @@ async fn upkeep(
             _ = stopped.wait_for(|stopped| *stopped) => return,
             _ = every.tick() => metrics.run_upkeep(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(url: &str) -> String {
+        let args = Args::try_parse_from(["reference-app", "--redis-url", url]).unwrap();
+        let error = store(&args).await.err().unwrap();
+        assert!(!error.contains("hunter2"), "{error}");
+        error
+    }
+
+    #[tokio::test]
+    async fn a_redis_that_cannot_be_used_is_named_with_the_cause() {
+        let error = refusal("redis://:hunter2@127.0.0.1:1/").await;
+        assert!(error.contains("127.0.0.1:1: "), "{error}");
+        assert!(error.to_lowercase().contains("refused"), "{error}");
+        let error = refusal("http://:hunter2@127.0.0.1:1/").await;
+        assert!(
+            error.contains("redis+cluster") && !error.contains("unavailable"),
+            "{error}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Logs, metrics and the correlation id that ties a request's lines together.
 
+use std::io::IsTerminal as _;
+
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -26,6 +28,7 @@ pub(crate) fn start_logs(args: &Args) -> Result<(), String> {
         .map_err(|error| format!("TICKETON_LOG or --log {:?}: {error}", args.log))?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Pretty => logs.init(),
