@@ -47,10 +47,9 @@ impl Room {
         self.totals.joined += 1;
         self.forget_gone(user);
         self.settle_budget(now);
-        // Leases that ran out but are not swept count here: if an outage is noticed, they are renewed.
         let at_once = self.state == RoomState::Open
             && self.waiting.is_empty()
-            && self.deadlines.len() < self.config.capacity() as usize
+            && self.taken(now) < u64::from(self.config.capacity())
             && self.budget_milli >= 1_000
             && !self.is_guarded(now);
         if at_once {

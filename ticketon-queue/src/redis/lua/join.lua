@@ -46,9 +46,8 @@ local function join(user, lane, broker, owner, connections, resume, score)
   call('HDEL', GONE, user)
   call('ZREM', GONE_ENDS, user)
   settle_budget()
-  -- Leases that ran out but are not swept count here: if an outage is noticed, they are renewed.
   if R.state == 'open' and waiting == 0 and R.budget_milli >= 1000 and not guarded()
-    and call('ZCARD', ENTRY) < R.capacity then
+    and taken() < R.capacity then
     lease = new_lease(lane, sequence)
     write_lease(user, lease)
     call('ZREM', AWAY, user)
