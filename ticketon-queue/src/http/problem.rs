@@ -241,8 +241,30 @@ impl From<ConfigError> for Problem {
     }
 }
 
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        Self::from(&error)
+    }
+}
+
 impl From<&IdError> for Problem {
     fn from(error: &IdError) -> Self {
         Self::invalid(FieldError::from(error)).detail(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::EventId;
+
+    #[test]
+    fn a_refused_id_is_a_problem_by_the_question_mark() {
+        fn event(text: &str) -> Result<EventId, Problem> {
+            Ok(EventId::new(text)?)
+        }
+        let problem = event("").unwrap_err();
+        assert_eq!(problem.code, Code::Invalid);
+        assert_eq!(problem.errors.len(), 1);
     }
 }
