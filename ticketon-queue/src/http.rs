@@ -18,7 +18,7 @@ pub use headers::{
     ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_same_origin,
     prefers_page, safe_return,
 };
-pub use identity::{GUEST_COOKIE, Guest, Guests, Principal};
+pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};
 pub use problem::{Code, Problem};
 pub use queue::QueueHttp;
 pub use route::{

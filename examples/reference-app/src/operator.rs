@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use ticketon_axum::Problem;
-use ticketon_queue::http::{AdminToken, Code, Problem as CoreProblem};
+use ticketon_queue::http::{AdminToken, Code, Problem as CoreProblem, bearer};
 use ticketon_queue::{EventId, FieldError};
 
 use crate::demo::Crowd;
@@ -40,10 +40,7 @@ pub(crate) async fn visitors(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    match bearer {
+    match bearer(&headers) {
         Some(token) if state.token.matches(token) => {}
         Some(_) => return Err(CoreProblem::new(Code::Forbidden).into()),
         None => return Err(CoreProblem::new(Code::Unauthenticated).into()),

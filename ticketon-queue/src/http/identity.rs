@@ -154,8 +154,9 @@ impl Guests {
     }
 }
 
-/// The bearer token of a request.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The bearer token of a request. Schemes are the same in any case (RFC 9110).
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme
@@ -195,6 +196,17 @@ mod tests {
                 .verify(&guest.token, 0)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn bearer_is_a_word_in_any_case() {
+        let sent = |value| HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        for value in ["Bearer abc", "bearer abc", "BEARER  abc"] {
+            let headers = sent(HeaderValue::from_static(value));
+            assert_eq!(bearer(&headers), Some("abc"), "{value}");
+        }
+        let headers = sent(HeaderValue::from_static("Basic abc"));
+        assert_eq!(bearer(&headers), None);
     }
 
     #[test]
