@@ -15,7 +15,7 @@ mod wire;
 
 pub use admin::{AdminHttp, AdminToken};
 pub use headers::{
-    ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_same_origin,
+    ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_prefetch, is_same_origin,
     prefers_page, safe_return,
 };
 pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};

@@ -78,10 +78,20 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Whether a request comes from the page's own origin, or from no browser at all. A browser
-/// names the origin of each unsafe request; another site's name differs from the host's.
+/// Whether a request comes from the page's own origin, or from no browser at all.
+///
+/// The browser's own word comes first: `Sec-Fetch-Site` of `same-origin`, or `none` when a person
+/// typed the address. Otherwise the `Origin`, which browsers send with each unsafe request, must
+/// name the host that was asked: `Host`, or the first `X-Forwarded-Host`. HTTP/2 has `:authority`
+/// in the place of `Host`, so there the first rule decides. A proxy that asks with another `Host`
+/// than the browser's must set `X-Forwarded-Host` to the browser's, in the place of one that the
+/// request brought along. No page can set any of these without the consent of the site it asks.
 #[must_use]
 pub fn is_same_origin(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if let Some(b"same-origin" | b"none") = site {
+        return true;
+    }
     if let Some(origin) = headers.get(header::ORIGIN) {
         let Some((_, authority)) = origin.to_str().ok().and_then(|text| text.split_once("://"))
         else {
@@ -89,11 +99,20 @@ pub fn is_same_origin(headers: &HeaderMap) -> bool {
         };
         return [header::HOST, HeaderName::from_static("x-forwarded-host")]
             .iter()
-            .filter_map(|name| headers.get(name)?.to_str().ok())
-            .any(|host| host.eq_ignore_ascii_case(authority));
+            .filter_map(|name| headers.get(name)?.to_str().ok()?.split(',').next())
+            .any(|host| host.trim().eq_ignore_ascii_case(authority));
     }
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     !matches!(site, Some(b"cross-site" | b"same-site"))
+}
+
+/// Whether a browser asks ahead, before anybody wants the answer.
+#[must_use]
+pub fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"]
+        .iter()
+        .filter_map(|name| headers.get(*name)?.to_str().ok())
+        .map(str::to_ascii_lowercase)
+        .any(|purpose| purpose.contains("prefetch") || purpose.contains("prerender"))
 }
 
 /// Whether a request that is refused wants a page rather than a problem.
@@ -178,6 +197,53 @@ mod tests {
         }
         let site = headers(&[("host", "shop.test"), ("sec-fetch-site", "cross-site")]);
         assert!(!is_same_origin(&site));
+    }
+
+    #[test]
+    fn the_browser_s_word_replaces_a_missing_host() {
+        let origin = ("origin", "https://shop.test");
+        for (site, same) in [
+            ("same-origin", true),
+            ("none", true),
+            ("same-site", false),
+            ("cross-site", false),
+        ] {
+            let sent = headers(&[origin, ("sec-fetch-site", site)]);
+            assert_eq!(is_same_origin(&sent), same, "{site}");
+        }
+        assert!(!is_same_origin(&headers(&[origin])));
+        let proven = [
+            origin,
+            ("sec-fetch-site", "same-site"),
+            ("host", "shop.test"),
+        ];
+        assert!(is_same_origin(&headers(&proven)));
+    }
+
+    #[test]
+    fn a_proxy_names_the_host_that_was_asked() {
+        let sent = [
+            ("origin", "https://shop.test"),
+            ("host", "10.0.0.7:8080"),
+            ("x-forwarded-host", "shop.test, inner.test"),
+        ];
+        assert!(is_same_origin(&headers(&sent)));
+        let inner = [("origin", "https://inner.test"), sent[1], sent[2]];
+        assert!(!is_same_origin(&headers(&inner)));
+    }
+
+    #[test]
+    fn browsers_say_when_they_ask_ahead() {
+        for sent in [
+            ("sec-purpose", "prefetch;prerender"),
+            ("purpose", "prefetch"),
+            ("purpose", "Prerender"),
+            ("x-moz", "prefetch"),
+        ] {
+            assert!(is_prefetch(&headers(&[sent])), "{sent:?}");
+        }
+        assert!(!is_prefetch(&headers(&[("purpose", "preview")])));
+        assert!(!is_prefetch(&headers(&[])));
     }
 
     #[test]
