@@ -12,7 +12,7 @@ use crate::store::Lease;
 use crate::token::{AdmissionKeys, TokenError};
 
 /// Tokens expire this much before their lease, at the most, so that clocks may differ a little.
-const SKEW_MS: i64 = 500;
+pub(crate) const SKEW_MS: i64 = 500;
 /// A token may be from this far in the future: another process's clock.
 const FUTURE_MS: i64 = 5_000;
 const KIND: &str = "ticketon-admission+jwt";

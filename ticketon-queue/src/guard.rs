@@ -3,6 +3,10 @@
 //! The first call with an unclaimed token claims the admission and answers with a claimed token.
 //! Claimed tokens are checked against the store, or offline, as the host chooses. Without a store
 //! the door stays shut, unless the host says otherwise and bounds how many may pass.
+//!
+//! Looking claims nothing. `HEAD` with an unclaimed token passes while the lease lives, and leaves
+//! it unclaimed. A browser's prefetch or prerender with one is refused (403 `admissionRequired`);
+//! no refused prefetch is redirected, so that the browser asks again when the person comes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +14,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::admission::AdmissionClaims;
+use crate::admission::{AdmissionClaims, SKEW_MS};
 use crate::clock::UnixMs;
 use crate::error::QueueError;
 use crate::http::{
     ADMISSION_HEADER, AdmissionSource, Code, Principal, Problem, admission_cookie, admission_from,
-    is_same_origin, prefers_page, safe_return,
+    is_prefetch, is_same_origin, prefers_page, safe_return,
 };
 use crate::id::{EventId, UserId};
 use crate::queue::WaitingQueue;
@@ -23,18 +27,22 @@ use crate::store::{Fenced, Lease, Standing};
 
 /// Leases remembered by a guard at the most.
 const MAX_CACHED: usize = 100_000;
+/// In a token's last moments the store is asked whether the lease was extended.
+const NEAR_END_MS: i64 = 10_000;
 
 /// How a claimed token is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Check {
-    /// Against the store: sees a revocation within `cache`. The default, with one second.
+    /// Against the store: sees a revocation within `cache`. The default, with one second. When
+    /// the lease was extended, the answer carries a token that lasts as long.
     Lease {
         /// How long an answer of the store is believed.
         cache: Duration,
     },
     /// By signature and deadline alone: no call to the store for claimed tokens. An admission that
-    /// was given up or completed passes until its token expires.
+    /// was given up or completed passes until its token expires, and one that was extended needs
+    /// a new token: [`WaitingQueue::sign`] makes it.
     Offline,
 }
 
@@ -93,14 +101,27 @@ pub struct Admission {
     pub epoch: u64,
     /// When the token expires.
     pub expires_at_ms: UnixMs,
-    /// Headers for the answer, when the call claimed the admission.
+    /// Headers for the answer, when the call claimed the admission or found it extended.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Admission {
-    /// The headers that the answer must carry: the claimed token, when this call claimed it.
+    /// The headers that the answer must carry: the claimed token, when this call claimed it or
+    /// the lease was extended. With a token comes `Cache-Control: no-store`, which goes in the
+    /// place of the answer's own; `Set-Cookie` goes beside others.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + '_ {
         self.headers.iter().cloned()
+    }
+
+    /// Writes these headers into those of the answer.
+    pub fn write_to(&self, headers: &mut HeaderMap) {
+        for (name, value) in self.headers() {
+            if name == http::header::SET_COOKIE {
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
+        }
     }
 }
 
@@ -197,6 +218,7 @@ impl Guard {
         );
         if waits
             && request.page
+            && !is_prefetch(request.headers)
             && prefers_page(request.method, request.headers)
             && let Some(page) = &self.waiting_page
             && let Some(uri) = page_uri(page, request.event, request.address)
@@ -226,10 +248,19 @@ impl Guard {
             return Err(Problem::new(Code::AdmissionRequired)
                 .detail("the admission is for another event or another person"));
         }
-        self.check_claims(claims).await
+        if !claims.claimed && is_prefetch(request.headers) {
+            return Err(Problem::new(Code::AdmissionRequired)
+                .detail("asking ahead does not claim an admission"));
+        }
+        let looks = *request.method == Method::HEAD;
+        self.check_claims(claims, looks).await
     }
 
-    async fn check_claims(&self, claims: AdmissionClaims) -> Result<Admission, Problem> {
+    async fn check_claims(
+        &self,
+        claims: AdmissionClaims,
+        looks: bool,
+    ) -> Result<Admission, Problem> {
         let cache_ms = match self.check {
             Check::Offline if claims.claimed => return Ok(admission(claims, Vec::new())),
             Check::Offline => 0,
@@ -239,15 +270,19 @@ impl Guard {
         if claims.claimed && self.is_cached(&claims, now, cache_ms) {
             return Ok(admission(claims, Vec::new()));
         }
-        let lease = if claims.claimed {
+        let lease = if claims.claimed || looks {
             self.claimed_lease(&claims).await
         } else {
             self.claim(&claims).await
         };
         match lease {
             Ok(Some(lease)) => {
+                if !claims.claimed && looks {
+                    return Ok(admission(claims, Vec::new()));
+                }
                 self.keep(&claims, &lease, now, cache_ms);
-                let headers = if claims.claimed {
+                let extended = lease.deadline_ms() - claims.expires_at_ms > SKEW_MS;
+                let headers = if claims.claimed && !extended {
                     Vec::new()
                 } else {
                     self.claimed_headers(&claims, &lease, now)
@@ -308,10 +343,17 @@ impl Guard {
         vec![
             (ADMISSION_HEADER, value),
             (http::header::SET_COOKIE, cookie),
+            (
+                http::header::CACHE_CONTROL,
+                HeaderValue::from_static("no-store"),
+            ),
         ]
     }
 
     fn is_cached(&self, claims: &AdmissionClaims, now: UnixMs, cache_ms: i64) -> bool {
+        if claims.expires_at_ms - now <= NEAR_END_MS {
+            return false;
+        }
         let key = (claims.event.clone(), claims.user.clone(), claims.fence);
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.leases.get(&key).is_some_and(|(deadline, read_at)| {

@@ -8,11 +8,11 @@ use sha2::Sha256;
 
 use super::identity::bearer;
 use super::problem::{Code, Problem};
-use super::queue::{event_of, json_response};
+use super::queue::{event_of, json_response, without_body};
 use super::route::{ADMIN_ROUTES, Body, Endpoint, Inbound, Op, Route};
 use super::wire;
 use crate::config::RoomConfig;
-use crate::error::{ConfigError, FieldError};
+use crate::error::{ConfigError, FieldError, QueueError};
 use crate::id::{EventId, random_bytes};
 use crate::queue::WaitingQueue;
 use crate::state::RoomVerb;
@@ -127,11 +127,14 @@ impl AdminHttp {
         let mut shown: Vec<Value> = Vec::new();
         let mut last = None;
         for event in page.by_ref().take(limit) {
-            // A room may go while the page is read.
-            if let Ok(numbers) = self.queue.numbers(event).await {
-                let numbers = serde_json::to_value(wire::Numbers::new(event, &numbers));
-                shown.extend(numbers);
-                last = Some(event.clone());
+            last = Some(event.clone());
+            match self.queue.numbers(event).await {
+                Ok(numbers) => {
+                    shown.extend(serde_json::to_value(wire::Numbers::new(event, &numbers)));
+                }
+                // A room may go while the page is read.
+                Err(QueueError::UnknownEvent { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let body = wire::Rooms {
@@ -188,9 +191,11 @@ impl Endpoint for AdminHttp {
     }
 
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
-        self.answer(op, &request)
-            .await
-            .unwrap_or_else(Problem::into_response)
+        let answer = self.answer(op, &request).await;
+        without_body(
+            &request.method,
+            answer.unwrap_or_else(Problem::into_response),
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
-use super::headers::{AdmissionSource, accepts, admission_from, is_same_origin};
+use super::headers::{AdmissionSource, accepts, admission_from, is_prefetch, is_same_origin};
 use super::identity::Principal;
 use super::problem::{Code, Problem};
 use super::route::{Body, Endpoint, Inbound, Op, ROUTES, Route};
@@ -51,6 +51,11 @@ impl QueueHttp {
             .as_ref()
             .ok_or_else(|| Problem::new(Code::Unauthenticated))?;
         match op {
+            Op::Join if request.method == Method::HEAD => {
+                // Looking at headers must not join anybody.
+                self.queue.standing(&event, &caller.user).await?;
+                Ok(empty(StatusCode::OK))
+            }
             Op::Join => self.join(&event, caller, request).await,
             Op::Status => self.status(&event, caller).await,
             Op::Leave => self.leave(&event, caller, request).await,
@@ -200,7 +205,7 @@ impl QueueHttp {
             .entry
             .admit(&GuardRequest {
                 event,
-                method: &Method::GET,
+                method: &request.method,
                 headers: &request.headers,
                 address: "/",
                 caller: Some(caller),
@@ -216,7 +221,7 @@ impl QueueHttp {
             return Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended"));
         };
         let mut response = json_response(StatusCode::OK, &wire::Entry::from(&lease));
-        response.headers_mut().extend(admission.headers());
+        admission.write_to(response.headers_mut());
         Ok(response)
     }
 
@@ -248,13 +253,11 @@ impl Endpoint for QueueHttp {
     }
 
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
-        // Looking at headers must not join anybody.
-        if request.method == Method::HEAD {
-            return empty(StatusCode::OK);
-        }
-        self.answer(op, &request)
-            .await
-            .unwrap_or_else(Problem::into_response)
+        let answer = self.answer(op, &request).await;
+        without_body(
+            &request.method,
+            answer.unwrap_or_else(Problem::into_response),
+        )
     }
 }
 
@@ -269,11 +272,7 @@ enum Form {
 
 fn form_of(request: &Inbound) -> Result<Form, Problem> {
     let headers = &request.headers;
-    let names = |name: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        value.is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
-    };
-    if names("sec-purpose") || names("purpose") || names("x-moz") {
+    if is_prefetch(headers) {
         return Ok(Form::Nothing);
     }
     if accepts(headers, "text/event-stream") {
@@ -343,6 +342,14 @@ fn events(events: impl futures_util::Stream<Item = SseEvent> + Send + 'static) -
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// An answer to this method: to `HEAD` goes what `GET` would get, but its body.
+pub(super) fn without_body(method: &Method, response: Response<Body>) -> Response<Body> {
+    if *method == Method::HEAD {
+        return response.map(|_| Body::Empty);
+    }
     response
 }
 
