@@ -43,7 +43,7 @@ pub(crate) fn headers(headers: &HeaderMap) -> http::HeaderMap {
     converted
 }
 
-/// Adds headers of the contract to an answer.
+/// Adds headers of the contract to an answer: cookies beside others, the rest in the place of the answer's own.
 pub(crate) fn append(
     headers: &mut HeaderMap,
     more: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
@@ -52,7 +52,11 @@ pub(crate) fn append(
         let name = header::HeaderName::from_bytes(name.as_str().as_bytes());
         let value = header::HeaderValue::from_bytes(value.as_bytes());
         if let (Ok(name), Ok(value)) = (name, value) {
-            headers.append(name, value);
+            if name == header::SET_COOKIE {
+                headers.append(name, value);
+            } else {
+                headers.insert(name, value);
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ impl IntoResponseParts for Admitted {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        parts.headers_mut().extend(self.0.headers());
+        self.0.write_to(parts.headers_mut());
         Ok(parts)
     }
 }

@@ -133,7 +133,7 @@ where
                 Door::Open(admission) => {
                     parts.extensions.insert(admission.clone());
                     let mut response = inner.call(Request::from_parts(parts, body)).await?;
-                    response.headers_mut().extend(admission.headers());
+                    admission.write_to(response.headers_mut());
                     Ok(response)
                 }
                 Door::Redirect(uri) => Ok(see_other(&uri.to_string())),
