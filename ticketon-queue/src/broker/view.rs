@@ -363,14 +363,14 @@ impl View {
         }
         match standing {
             Standing::Admitted(lease) => self.admit(user, &lease, event, keys, now),
-            Standing::Waiting(place) => self.seat(user, &place),
+            Standing::Waiting(place) => self.follow(user, &place),
             _ => {}
         }
     }
 
     /// Puts a connection where its person stands, if they have another place than it knows: they
     /// left and joined again without it.
-    fn seat(&mut self, user: &UserId, place: &Place) {
+    fn follow(&mut self, user: &UserId, place: &Place) {
         let Some(conn) = self.conns.get(user) else {
             return;
         };
