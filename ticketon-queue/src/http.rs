@@ -15,8 +15,8 @@ mod wire;
 
 pub use admin::{AdminHttp, AdminToken};
 pub use headers::{
-    ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_prefetch, is_same_origin,
-    prefers_page, safe_return,
+    ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_prefetch,
+    is_same_origin, prefers_page, safe_return,
 };
 pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};
 pub use problem::{Code, Problem};
