@@ -210,12 +210,8 @@ async fn browser_operator() {
     person
         .expect("#note", "Paused by the organiser. Your place is safe.")
         .await;
-    assert!(
-        person
-            .heard()
-            .await
-            .contains(&"Paused by the organiser. Your place is safe.".to_owned())
-    );
+    let spoken = "Paused by the organiser. Your place is safe.".to_owned();
+    eventually(SOON, async || person.heard().await.contains(&spoken)).await;
     person.picture("paused").await;
     let line = person.turn_to(desk).await;
     person.click("[data-verb=resume]").await;
@@ -279,7 +275,14 @@ async fn browser_offline_and_second_tab() {
     network.turn(true, &guest.browser).await;
     let after = guest.number_below(before).await;
     guest.expect("#note", "Reload freely.").await;
-    let heard = guest.heard().await;
+    let heard = eventually(SOON, async || {
+        let heard = guest.heard().await;
+        heard
+            .iter()
+            .any(|line| line == "Connected again.")
+            .then_some(heard)
+    })
+    .await;
     let at = |words: &str| heard.iter().position(|line| line == words);
     let lost = at("Your place is safe. Reconnecting...").expect("it is heard");
     assert!(
