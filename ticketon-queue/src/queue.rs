@@ -191,7 +191,7 @@ impl Drop for Inner {
 /// let ann = UserId::new("ann")?;
 /// let Joined::Admitted(admitted) = queue.join(&event, &ann).await? else { panic!() };
 /// let Joined::Waiting(place) = queue.join(&event, &UserId::new("ben")?).await? else { panic!() };
-/// assert_eq!(place.position, 1);
+/// assert_eq!(place.position, Some(1));
 ///
 /// queue.complete(&event, &ann, admitted.fence).await?;
 /// queue.shutdown().await;
