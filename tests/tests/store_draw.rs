@@ -165,7 +165,7 @@ async fn published(http: &QueueHttp, event: &EventId) -> Value {
         caller: None,
         body: Default::default(),
     };
-    let response = http.call(Op::Draw, inbound).await;
+    let response = http.call(Op::DRAW, inbound).await;
     assert_eq!(response.status(), 200);
     let Body::Full(bytes) = response.into_body() else {
         panic!("a body is missing");

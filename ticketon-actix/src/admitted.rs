@@ -66,7 +66,7 @@ impl FromRequest for Admitted {
             match decide(&guard, &event, &request, false).await {
                 Door::Open(admission) => Ok(Self(admission)),
                 Door::Refuse(problem) => Err(Problem(problem)),
-                Door::Redirect(_) => Err(Problem::new(Code::AdmissionRequired)),
+                Door::Redirect(_) => Err(Problem::new(Code::ADMISSION_REQUIRED)),
             }
         })
     }

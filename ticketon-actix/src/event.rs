@@ -94,5 +94,5 @@ pub(crate) fn of_path(request: &HttpRequest, names: &[&str]) -> Result<EventId, 
 }
 
 pub(crate) fn misplaced() -> Problem {
-    Problem::new(Code::GuardMisplaced)
+    Problem::new(Code::GUARD_MISPLACED)
 }

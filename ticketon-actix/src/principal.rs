@@ -45,6 +45,6 @@ impl FromRequest for Principal {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let principal = caller(request).map(Self);
-        ready(principal.ok_or_else(|| Problem::new(contract::Code::Unauthenticated)))
+        ready(principal.ok_or_else(|| Problem::new(contract::Code::UNAUTHENTICATED)))
     }
 }

@@ -21,7 +21,7 @@ use crate::convert;
 /// # async fn handler(queue: WaitingQueue, event: EventId) -> Result<String, Problem> {
 /// let numbers = queue.numbers(&event).await?;
 /// if numbers.active == 0 {
-///     return Err(Problem::new(Code::NotFound).detail("nobody is in"));
+///     return Err(Problem::new(Code::NOT_FOUND).detail("nobody is in"));
 /// }
 /// # Ok(String::new())
 /// # }
@@ -77,5 +77,5 @@ impl Responder for Problem {
 /// A default service that answers unknown paths with a problem:
 /// `.default_service(web::to(ticketon_actix::not_found))`.
 pub async fn not_found() -> Problem {
-    Problem::new(contract::Code::NotFound)
+    Problem::new(contract::Code::NOT_FOUND)
 }

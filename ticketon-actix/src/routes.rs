@@ -101,7 +101,7 @@ async fn inbound(
         limit => match payload.to_bytes_limited(limit).await {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => {
-                let problem = Problem::new(Code::Malformed).detail("the body broke off");
+                let problem = Problem::new(Code::MALFORMED).detail("the body broke off");
                 return Err(problem.into_response());
             }
             Err(_) => return Err(too_large(limit)),

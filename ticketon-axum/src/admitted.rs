@@ -62,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Admitted {
         match decide(&guard, &event, parts, false).await {
             Door::Open(admission) => Ok(Self(admission)),
             Door::Refuse(problem) => Err(Problem(problem)),
-            Door::Redirect(_) => Err(Problem::new(Code::AdmissionRequired)),
+            Door::Redirect(_) => Err(Problem::new(Code::ADMISSION_REQUIRED)),
         }
     }
 }

@@ -94,5 +94,5 @@ pub(crate) async fn of_path(parts: &mut Parts, names: &[&str]) -> Result<EventId
 }
 
 pub(crate) fn misplaced() -> Problem {
-    Problem::new(Code::GuardMisplaced)
+    Problem::new(Code::GUARD_MISPLACED)
 }

@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         caller(parts)
             .map(|principal| Self(principal.clone()))
-            .ok_or_else(|| Problem::new(contract::Code::Unauthenticated))
+            .ok_or_else(|| Problem::new(contract::Code::UNAUTHENTICATED))
     }
 }
 

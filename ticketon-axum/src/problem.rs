@@ -19,7 +19,7 @@ use crate::convert;
 /// # async fn handler(queue: WaitingQueue, event: EventId) -> Result<String, Problem> {
 /// let numbers = queue.numbers(&event).await?;
 /// if numbers.active == 0 {
-///     return Err(Problem::new(Code::NotFound).detail("nobody is in"));
+///     return Err(Problem::new(Code::NOT_FOUND).detail("nobody is in"));
 /// }
 /// # Ok(String::new())
 /// # }
@@ -61,5 +61,5 @@ impl IntoResponse for Problem {
 
 /// A fallback that answers unknown paths with a problem: `.fallback(ticketon_axum::not_found)`.
 pub async fn not_found() -> Problem {
-    Problem::new(contract::Code::NotFound)
+    Problem::new(contract::Code::NOT_FOUND)
 }

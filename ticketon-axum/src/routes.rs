@@ -89,7 +89,7 @@ async fn inbound(route: &Route, request: Request) -> Result<Inbound, HttpRespons
             limit => to_bytes(body, limit).await.map_err(|error| {
                 match convert::is_over_limit(&error) {
                     true => too_large(limit),
-                    false => Problem::new(Code::Malformed)
+                    false => Problem::new(Code::MALFORMED)
                         .detail("the body broke off")
                         .into_response(),
                 }

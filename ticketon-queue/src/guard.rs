@@ -214,7 +214,7 @@ impl Guard {
     fn refuse(&self, request: &GuardRequest<'_>, problem: Problem) -> Door {
         let waits = matches!(
             problem.code,
-            Code::AdmissionRequired | Code::Unauthenticated
+            Code::ADMISSION_REQUIRED | Code::UNAUTHENTICATED
         );
         if waits
             && request.page
@@ -231,25 +231,25 @@ impl Guard {
     async fn try_admit(&self, request: &GuardRequest<'_>) -> Result<Admission, Problem> {
         let caller = request
             .caller
-            .ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+            .ok_or_else(|| Problem::new(Code::UNAUTHENTICATED))?;
         let (token, source) = admission_from(request.headers, request.event)
-            .ok_or_else(|| Problem::new(Code::AdmissionRequired))?;
+            .ok_or_else(|| Problem::new(Code::ADMISSION_REQUIRED))?;
         if source == AdmissionSource::Cookie
             && !request.method.is_safe()
             && !is_same_origin(request.headers)
         {
-            return Err(Problem::new(Code::Forbidden).detail("the request comes from another site"));
+            return Err(Problem::new(Code::FORBIDDEN).detail("the request comes from another site"));
         }
         let claims = self
             .queue
             .verify(token)
-            .map_err(|error| Problem::new(Code::AdmissionRequired).detail(error.to_string()))?;
+            .map_err(|error| Problem::new(Code::ADMISSION_REQUIRED).detail(error.to_string()))?;
         if claims.event != *request.event || claims.user != caller.user {
-            return Err(Problem::new(Code::AdmissionRequired)
+            return Err(Problem::new(Code::ADMISSION_REQUIRED)
                 .detail("the admission is for another event or another person"));
         }
         if !claims.claimed && is_prefetch(request.headers) {
-            return Err(Problem::new(Code::AdmissionRequired)
+            return Err(Problem::new(Code::ADMISSION_REQUIRED)
                 .detail("asking ahead does not claim an admission"));
         }
         let looks = *request.method == Method::HEAD;
@@ -290,7 +290,7 @@ impl Guard {
                 Ok(admission(claims, headers))
             }
             Ok(None) => {
-                Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended"))
+                Err(Problem::new(Code::ADMISSION_REQUIRED).detail("the admission has ended"))
             }
             Err(error @ QueueError::Store(_)) => match self.pass_while_down(now) {
                 true => Ok(admission(claims, Vec::new())),

@@ -39,7 +39,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// The routes of the waiting page.
 pub const PAGE_ROUTES: &[Route] = &[
     Route {
-        op: Op::WaitingPage,
+        op: Op::WAITING_PAGE,
         method: "GET",
         path: "/wait/{eventId}",
         access: Access::Public,
@@ -49,7 +49,7 @@ pub const PAGE_ROUTES: &[Route] = &[
         summary: "The waiting page; ?return= says where to go once admitted",
     },
     Route {
-        op: Op::Asset,
+        op: Op::ASSET,
         method: "GET",
         path: "/ticketon/{asset}",
         access: Access::Public,
@@ -220,7 +220,7 @@ impl Endpoint for WaitingPage {
 
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
         match op {
-            Op::WaitingPage => {
+            Op::WAITING_PAGE => {
                 let id = request.params.get("eventId").unwrap_or_default();
                 match EventId::new(id) {
                     Ok(event) => {
@@ -230,14 +230,14 @@ impl Endpoint for WaitingPage {
                     Err(error) => Problem::from(&error).into_response(),
                 }
             }
-            Op::Asset => {
+            Op::ASSET => {
                 let name = request.params.get("asset").unwrap_or_default();
                 match ASSETS.iter().find(|(other, _)| *other == name) {
                     Some((name, bytes)) => file(&request.headers, name, bytes),
                     None => not_found(),
                 }
             }
-            _ => Problem::new(Code::NotFound).into_response(),
+            _ => Problem::new(Code::NOT_FOUND).into_response(),
         }
     }
 }

@@ -240,7 +240,7 @@ async fn looking_at_a_door_claims_nothing() {
         let looked = world.open(&guard, Ask::head(&unclaimed)).await;
         assert_eq!(looked.headers().count(), 0);
         match world.ask(&guard, Ask::prefetch(&unclaimed)).await {
-            Door::Refuse(problem) => assert_eq!(problem.code, Code::AdmissionRequired),
+            Door::Refuse(problem) => assert_eq!(problem.code, Code::ADMISSION_REQUIRED),
             other => panic!("{other:?}"),
         }
         assert!(!world.is_claimed().await, "{check:?}");
@@ -271,13 +271,13 @@ async fn a_look_at_an_ended_admission_is_refused() {
 async fn looking_at_the_entry_claims_nothing() {
     let world = world().await;
     let (unclaimed, _) = world.admit().await;
-    let head = world.call(Op::Entry, Ask::head(&unclaimed)).await;
+    let head = world.call(Op::ENTRY, Ask::head(&unclaimed)).await;
     assert_eq!(head.status(), 200);
     assert!(matches!(head.body(), Body::Empty));
-    let prefetch = world.call(Op::Entry, Ask::prefetch(&unclaimed)).await;
+    let prefetch = world.call(Op::ENTRY, Ask::prefetch(&unclaimed)).await;
     assert_eq!(prefetch.status(), 403);
     assert!(!world.is_claimed().await);
-    let entry = world.call(Op::Entry, Ask::get(&unclaimed)).await;
+    let entry = world.call(Op::ENTRY, Ask::get(&unclaimed)).await;
     assert_eq!(entry.status(), 200);
     assert!(world.is_claimed().await);
 }
@@ -287,13 +287,13 @@ async fn head_answers_what_get_would_without_a_body() {
     let world = world().await;
     let ann = || Some(Principal::new(user("ann")));
     for (op, caller, event, status) in [
-        (Op::Join, None, "demo", 401),
-        (Op::Join, ann(), "no-such-room", 404),
-        (Op::Join, ann(), "demo", 200),
-        (Op::Status, None, "demo", 401),
-        (Op::Status, ann(), "demo", 404),
-        (Op::Entry, ann(), "demo", 403),
-        (Op::Draw, None, "demo", 404),
+        (Op::JOIN, None, "demo", 401),
+        (Op::JOIN, ann(), "no-such-room", 404),
+        (Op::JOIN, ann(), "demo", 200),
+        (Op::STATUS, None, "demo", 401),
+        (Op::STATUS, ann(), "demo", 404),
+        (Op::ENTRY, ann(), "demo", 403),
+        (Op::DRAW, None, "demo", 404),
     ] {
         let head = &Method::HEAD;
         let headers = HeaderMap::new();
@@ -330,7 +330,7 @@ async fn operators_may_look_with_head() {
         (HeaderMap::new(), "demo", 401),
     ] {
         let request = inbound(&Method::HEAD, headers, None, event);
-        let answer = admin.call(Op::GetRoom, request).await;
+        let answer = admin.call(Op::GET_ROOM, request).await;
         assert_eq!(answer.status(), status);
         assert!(matches!(answer.body(), Body::Empty));
     }
@@ -341,7 +341,7 @@ async fn the_list_of_rooms_does_not_hide_a_broken_store() {
     let queue = broken::queue(&["a"], &[]).await;
     let (admin, headers) = admin(&queue);
     let request = inbound(&Method::GET, headers, None, "");
-    let answer = admin.call(Op::ListRooms, request).await;
+    let answer = admin.call(Op::LIST_ROOMS, request).await;
     assert_eq!(answer.status(), 503);
 }
 
@@ -352,11 +352,11 @@ async fn the_list_goes_on_behind_rooms_that_went() {
     let (admin, headers) = admin(&queue);
     let mut request = inbound(&Method::GET, headers, None, "");
     request.query = Some("limit=2".to_owned());
-    let page = json(&admin.call(Op::ListRooms, request.clone()).await);
+    let page = json(&admin.call(Op::LIST_ROOMS, request.clone()).await);
     assert_eq!(page["rooms"], Value::Array(Vec::new()));
     assert_eq!(page["nextAfter"], "b");
     request.query = Some("limit=2&after=b".to_owned());
-    let page = json(&admin.call(Op::ListRooms, request).await);
+    let page = json(&admin.call(Op::LIST_ROOMS, request).await);
     assert_eq!(page["rooms"][0]["eventId"], "c");
     assert_eq!(page["nextAfter"], Value::Null);
 }

@@ -78,7 +78,7 @@ async fn buy(queue: Data<WaitingQueue>, admitted: Admitted) -> Result<Json<Order
     } = admitted.into_inner();
     match queue.complete(&event, &user, fence).await? {
         Fenced::Done(()) => Ok(Json(Order { event, user })),
-        _ => Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended")),
+        _ => Err(Problem::new(Code::ADMISSION_REQUIRED).detail("the admission has ended")),
     }
 }
 
@@ -86,6 +86,6 @@ async fn buy(queue: Data<WaitingQueue>, admitted: Admitted) -> Result<Json<Order
 async fn ready(queue: Data<WaitingQueue>) -> Result<&'static str, Problem> {
     match queue.ping().await {
         Ok(()) => Ok("ready"),
-        Err(_) => Err(Problem::new(Code::StoreUnavailable)),
+        Err(_) => Err(Problem::new(Code::STORE_UNAVAILABLE)),
     }
 }

@@ -66,7 +66,7 @@ async fn buy(
     } = admitted.into_inner();
     match queue.complete(&event, &user, fence).await? {
         Fenced::Done(()) => Ok(Json(Order { event, user })),
-        _ => Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended")),
+        _ => Err(Problem::new(Code::ADMISSION_REQUIRED).detail("the admission has ended")),
     }
 }
 
@@ -74,6 +74,6 @@ async fn buy(
 async fn ready(State(queue): State<WaitingQueue>) -> Result<&'static str, Problem> {
     match queue.ping().await {
         Ok(()) => Ok("ready"),
-        Err(_) => Err(Problem::new(Code::StoreUnavailable)),
+        Err(_) => Err(Problem::new(Code::STORE_UNAVAILABLE)),
     }
 }

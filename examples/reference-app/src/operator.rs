@@ -42,12 +42,12 @@ pub(crate) async fn visitors(
 ) -> Result<Json<Value>, Problem> {
     match bearer(&headers) {
         Some(token) if state.token.matches(token) => {}
-        Some(_) => return Err(CoreProblem::new(Code::Forbidden).into()),
-        None => return Err(CoreProblem::new(Code::Unauthenticated).into()),
+        Some(_) => return Err(CoreProblem::new(Code::FORBIDDEN).into()),
+        None => return Err(CoreProblem::new(Code::UNAUTHENTICATED).into()),
     }
     let event = EventId::new(event).map_err(|error| CoreProblem::from(&error))?;
     let request: Request = serde_json::from_slice(&body)
-        .map_err(|error| CoreProblem::new(Code::Malformed).detail(error.to_string()))?;
+        .map_err(|error| CoreProblem::new(Code::MALFORMED).detail(error.to_string()))?;
     if !(1..=MAX_VISITORS).contains(&request.count) {
         let range = format!("1 to {MAX_VISITORS}");
         return Err(CoreProblem::invalid(FieldError::new("count", request.count, range)).into());

@@ -74,7 +74,7 @@ async fn page(template: &str, Path(id): Path<String>) -> Response {
 fn asset(headers: &HeaderMap, name: &str) -> Response {
     match ASSETS.iter().find(|(other, _)| *other == name) {
         Some((name, bytes)) => into_response(file(headers, name, bytes)),
-        None => Problem::new(Code::NotFound).into_response(),
+        None => Problem::new(Code::NOT_FOUND).into_response(),
     }
 }
 

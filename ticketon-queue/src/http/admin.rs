@@ -92,19 +92,19 @@ impl AdminHttp {
         match bearer(&request.headers) {
             Some(token) if self.token.matches(token) => {}
             Some(_) => {
-                return Err(Problem::new(Code::Forbidden).detail("the admin token is wrong"));
+                return Err(Problem::new(Code::FORBIDDEN).detail("the admin token is wrong"));
             }
             None => {
-                return Err(Problem::new(Code::Unauthenticated)
+                return Err(Problem::new(Code::UNAUTHENTICATED)
                     .detail("Authorization: Bearer <admin token> is missing"));
             }
         }
         match op {
-            Op::ListRooms => self.list(request).await,
-            Op::GetRoom => self.numbers(&event_of(request)?).await,
-            Op::PutRoom => self.put(&event_of(request)?, request).await,
-            Op::ChangeRoom => self.change(&event_of(request)?, request).await,
-            _ => Err(Problem::new(Code::NotFound)),
+            Op::LIST_ROOMS => self.list(request).await,
+            Op::GET_ROOM => self.numbers(&event_of(request)?).await,
+            Op::PUT_ROOM => self.put(&event_of(request)?, request).await,
+            Op::CHANGE_ROOM => self.change(&event_of(request)?, request).await,
+            _ => Err(Problem::new(Code::NOT_FOUND)),
         }
     }
 
@@ -155,17 +155,17 @@ impl AdminHttp {
 
     async fn put(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
         let body: Value = serde_json::from_slice(&request.body)
-            .map_err(|error| Problem::new(Code::Malformed).detail(error.to_string()))?;
+            .map_err(|error| Problem::new(Code::MALFORMED).detail(error.to_string()))?;
         let config = RoomConfig::from_json(&body)?;
         match self.queue.ensure_room(event, config).await? {
             RoomSaved::Created | RoomSaved::Changed | RoomSaved::Same => self.numbers(event).await,
-            RoomSaved::LaneNotEmpty { lane } => Err(Problem::new(Code::Conflict).detail(format!(
+            RoomSaved::LaneNotEmpty { lane } => Err(Problem::new(Code::CONFLICT).detail(format!(
                 "people wait in the lane {lane:?}, which the config lacks"
             ))),
-            RoomSaved::Frozen { field } => Err(Problem::new(Code::Conflict).detail(format!(
+            RoomSaved::Frozen { field } => Err(Problem::new(Code::CONFLICT).detail(format!(
                 "somebody has joined, so {field} of the draw stays as it is"
             ))),
-            RoomSaved::TooManyRooms { limit } => Err(Problem::new(Code::Conflict)
+            RoomSaved::TooManyRooms { limit } => Err(Problem::new(Code::CONFLICT)
                 .detail(format!("there are {limit} rooms, the most there may be"))),
         }
     }
@@ -174,11 +174,11 @@ impl AdminHttp {
         let text = request.params.get("verb").unwrap_or_default();
         let verb: RoomVerb = text.parse().map_err(|_| {
             let verbs = RoomVerb::ALL.map(RoomVerb::as_str).join(", ");
-            Problem::new(Code::NotFound).detail(format!("the verbs are {verbs}"))
+            Problem::new(Code::NOT_FOUND).detail(format!("the verbs are {verbs}"))
         })?;
         match self.queue.change_state(event, verb).await? {
             StateChanged::Now(_) => self.numbers(event).await,
-            StateChanged::Refused(state) => Err(Problem::new(Code::Conflict)
+            StateChanged::Refused(state) => Err(Problem::new(Code::CONFLICT)
                 .detail(format!("a room that is {state} cannot {verb}"))),
         }
     }

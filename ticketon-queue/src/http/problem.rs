@@ -11,104 +11,87 @@ use crate::error::{ConfigError, FieldError, QueueError};
 use crate::id::IdError;
 use crate::state::RoomState;
 
-/// The stable codes; each has one status.
+/// A stable code with its status and title: what programs match on.
+///
+/// The waiting room's are the constants here; who builds further routes on this contract adds
+/// constants of their own by [`Code::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Code {
-    /// 400: the request cannot be read.
-    Malformed,
-    /// 401: nobody is identified.
-    Unauthenticated,
-    /// 403: not for this caller.
-    Forbidden,
-    /// 403: the door needs an admission.
-    AdmissionRequired,
-    /// 404: no such room.
-    UnknownEvent,
-    /// 404: the caller is not in the room.
-    NotJoined,
-    /// 404: no such path.
-    NotFound,
-    /// 405: no such method here.
-    MethodNotAllowed,
-    /// 406: the answer has no form that the caller accepts.
-    NotAcceptable,
-    /// 409: the state does not allow it.
-    Conflict,
-    /// 410: the room takes nobody any more.
-    RoomClosed,
-    /// 410: nothing is left.
-    SoldOut,
-    /// 413: the body is too large.
-    TooLarge,
-    /// 422: values are refused.
-    Invalid,
-    /// 429: the room holds as many people as it may.
-    RoomFull,
-    /// 500: a guard stands where no event can be found.
-    GuardMisplaced,
-    /// 503: the store does not answer, or this process is going away.
-    StoreUnavailable,
+pub struct Code {
+    status: u16,
+    name: &'static str,
+    title: &'static str,
 }
 
 impl Code {
+    /// 400: the request cannot be read.
+    pub const MALFORMED: Self = Self::new(400, "malformed", "The request cannot be read");
+    /// 401: nobody is identified.
+    pub const UNAUTHENTICATED: Self = Self::new(401, "unauthenticated", "Nobody is identified");
+    /// 403: not for this caller.
+    pub const FORBIDDEN: Self = Self::new(403, "forbidden", "Not allowed");
+    /// 403: the door needs an admission.
+    pub const ADMISSION_REQUIRED: Self =
+        Self::new(403, "admissionRequired", "An admission is required");
+    /// 404: no such room.
+    pub const UNKNOWN_EVENT: Self = Self::new(404, "unknownEvent", "No such event");
+    /// 404: the caller is not in the room.
+    pub const NOT_JOINED: Self = Self::new(404, "notJoined", "Not in the waiting room");
+    /// 404: no such path.
+    pub const NOT_FOUND: Self = Self::new(404, "notFound", "Nothing is here");
+    /// 405: no such method here.
+    pub const METHOD_NOT_ALLOWED: Self =
+        Self::new(405, "methodNotAllowed", "This path has no such method");
+    /// 406: the answer has no form that the caller accepts.
+    pub const NOT_ACCEPTABLE: Self =
+        Self::new(406, "notAcceptable", "No acceptable form of the answer");
+    /// 409: the state does not allow it.
+    pub const CONFLICT: Self = Self::new(409, "conflict", "The state does not allow this");
+    /// 410: the room takes nobody any more.
+    pub const ROOM_CLOSED: Self = Self::new(410, "roomClosed", "The waiting room is closed");
+    /// 410: nothing is left.
+    pub const SOLD_OUT: Self = Self::new(410, "soldOut", "Sold out");
+    /// 413: the body is too large.
+    pub const TOO_LARGE: Self = Self::new(413, "tooLarge", "The body is too large");
+    /// 422: values are refused.
+    pub const INVALID: Self = Self::new(422, "invalid", "Values are refused");
+    /// 429: the room holds as many people as it may.
+    pub const ROOM_FULL: Self = Self::new(429, "roomFull", "The waiting room is full");
+    /// 500: a guard stands where no event can be found.
+    pub const GUARD_MISPLACED: Self = Self::new(500, "guardMisplaced", "The guard finds no event");
+    /// 503: the store does not answer, or this process is going away.
+    pub const STORE_UNAVAILABLE: Self = Self::new(503, "storeUnavailable", "Try again in a moment");
+
+    /// A code: its status (400 to 599), its name on the wire in camelCase, and a title for people.
+    ///
+    /// # Panics
+    /// When the status is none of an error; in a constant, that is when compiling.
+    #[must_use]
+    pub const fn new(status: u16, name: &'static str, title: &'static str) -> Self {
+        assert!(
+            status >= 400 && status <= 599,
+            "a problem's status is 400 to 599"
+        );
+        Self {
+            status,
+            name,
+            title,
+        }
+    }
+
     /// Its name on the wire.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
-        self.row().1
+    pub const fn as_str(self) -> &'static str {
+        self.name
     }
 
     /// Its status.
     #[must_use]
     pub fn status(self) -> StatusCode {
-        self.row().0
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    fn title(self) -> &'static str {
-        self.row().2
-    }
-
-    fn row(self) -> (StatusCode, &'static str, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::Malformed => (S::BAD_REQUEST, "malformed", "The request cannot be read"),
-            Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Nobody is identified"),
-            Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed"),
-            Self::AdmissionRequired => (
-                S::FORBIDDEN,
-                "admissionRequired",
-                "An admission is required",
-            ),
-            Self::UnknownEvent => (S::NOT_FOUND, "unknownEvent", "No such event"),
-            Self::NotJoined => (S::NOT_FOUND, "notJoined", "Not in the waiting room"),
-            Self::NotFound => (S::NOT_FOUND, "notFound", "Nothing is here"),
-            Self::MethodNotAllowed => (
-                S::METHOD_NOT_ALLOWED,
-                "methodNotAllowed",
-                "This path has no such method",
-            ),
-            Self::NotAcceptable => (
-                S::NOT_ACCEPTABLE,
-                "notAcceptable",
-                "No acceptable form of the answer",
-            ),
-            Self::Conflict => (S::CONFLICT, "conflict", "The state does not allow this"),
-            Self::RoomClosed => (S::GONE, "roomClosed", "The waiting room is closed"),
-            Self::SoldOut => (S::GONE, "soldOut", "Sold out"),
-            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "tooLarge", "The body is too large"),
-            Self::Invalid => (S::UNPROCESSABLE_ENTITY, "invalid", "Values are refused"),
-            Self::RoomFull => (S::TOO_MANY_REQUESTS, "roomFull", "The waiting room is full"),
-            Self::GuardMisplaced => (
-                S::INTERNAL_SERVER_ERROR,
-                "guardMisplaced",
-                "The guard finds no event",
-            ),
-            Self::StoreUnavailable => (
-                S::SERVICE_UNAVAILABLE,
-                "storeUnavailable",
-                "Try again in a moment",
-            ),
-        }
+    const fn title(self) -> &'static str {
+        self.title
     }
 }
 
@@ -130,7 +113,7 @@ impl Problem {
     /// A problem without details.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        let retry_after = (code == Code::StoreUnavailable).then_some(Duration::from_secs(2));
+        let retry_after = (code == Code::STORE_UNAVAILABLE).then_some(Duration::from_secs(2));
         Self {
             code,
             detail: None,
@@ -149,7 +132,7 @@ impl Problem {
     /// A refused field.
     #[must_use]
     pub fn invalid(field: FieldError) -> Self {
-        let mut problem = Self::new(Code::Invalid);
+        let mut problem = Self::new(Code::INVALID);
         problem.errors.push(field);
         problem
     }
@@ -165,8 +148,8 @@ impl Problem {
     #[must_use]
     pub fn room_refuses(state: RoomState) -> Self {
         Self::new(match state {
-            RoomState::SoldOut => Code::SoldOut,
-            _ => Code::RoomClosed,
+            RoomState::SoldOut => Code::SOLD_OUT,
+            _ => Code::ROOM_CLOSED,
         })
         .detail(format!("the room is {state}"))
     }
@@ -207,7 +190,7 @@ impl Problem {
                 HeaderValue::from(after.as_secs().max(1)),
             );
         }
-        if self.code == Code::Unauthenticated {
+        if self.code == Code::UNAUTHENTICATED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
@@ -217,17 +200,17 @@ impl Problem {
 impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         match error {
-            QueueError::UnknownEvent { event } => Self::new(Code::UnknownEvent)
+            QueueError::UnknownEvent { event } => Self::new(Code::UNKNOWN_EVENT)
                 .detail(format!("no waiting room has the id {event:?}")),
             QueueError::Config(error) => error.into(),
             QueueError::Store(error) => {
                 // The cause is the operator's, not the caller's. The store has logged it; under a stampede one
                 // line a request would bury it.
                 tracing::debug!(target: "ticketon::http", error = &error as &dyn std::error::Error, "store failed");
-                Self::new(Code::StoreUnavailable)
+                Self::new(Code::STORE_UNAVAILABLE)
             }
             QueueError::ShutDown => {
-                Self::new(Code::StoreUnavailable).detail("this server is going away")
+                Self::new(Code::STORE_UNAVAILABLE).detail("this server is going away")
             }
         }
     }
@@ -235,7 +218,7 @@ impl From<QueueError> for Problem {
 
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
-        let mut problem = Self::new(Code::Invalid);
+        let mut problem = Self::new(Code::INVALID);
         problem.errors = error.fields;
         problem
     }
@@ -264,7 +247,7 @@ mod tests {
             Ok(EventId::new(text)?)
         }
         let problem = event("").unwrap_err();
-        assert_eq!(problem.code, Code::Invalid);
+        assert_eq!(problem.code, Code::INVALID);
         assert_eq!(problem.errors.len(), 1);
     }
 }

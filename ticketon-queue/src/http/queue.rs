@@ -43,24 +43,24 @@ impl QueueHttp {
 
     async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
         let event = event_of(request)?;
-        if op == Op::Draw {
+        if op == Op::DRAW {
             return self.draw(&event).await;
         }
         let caller = request
             .caller
             .as_ref()
-            .ok_or_else(|| Problem::new(Code::Unauthenticated))?;
+            .ok_or_else(|| Problem::new(Code::UNAUTHENTICATED))?;
         match op {
-            Op::Join if request.method == Method::HEAD => {
+            Op::JOIN if request.method == Method::HEAD => {
                 // Looking at headers must not join anybody.
                 self.queue.standing(&event, &caller.user).await?;
                 Ok(empty(StatusCode::OK))
             }
-            Op::Join => self.join(&event, caller, request).await,
-            Op::Status => self.status(&event, caller).await,
-            Op::Leave => self.leave(&event, caller, request).await,
-            Op::Entry => self.entry(&event, caller, request).await,
-            _ => Err(Problem::new(Code::NotFound)),
+            Op::JOIN => self.join(&event, caller, request).await,
+            Op::STATUS => self.status(&event, caller).await,
+            Op::LEAVE => self.leave(&event, caller, request).await,
+            Op::ENTRY => self.entry(&event, caller, request).await,
+            _ => Err(Problem::new(Code::NOT_FOUND)),
         }
     }
 
@@ -125,10 +125,10 @@ impl QueueHttp {
                 Ok(json_response(StatusCode::OK, &body))
             }
             Joined::Gone { reason, .. } => {
-                Err(Problem::new(Code::NotJoined).detail(format!("the place ended: {reason}")))
+                Err(Problem::new(Code::NOT_JOINED).detail(format!("the place ended: {reason}")))
             }
             Joined::Full { retry_after } => {
-                Err(Problem::new(Code::RoomFull).retry_after(retry_after))
+                Err(Problem::new(Code::ROOM_FULL).retry_after(retry_after))
             }
             Joined::Refused { state } => Err(Problem::room_refuses(state)),
         }
@@ -150,7 +150,7 @@ impl QueueHttp {
         let numbers = self.queue.numbers(event).await?;
         match wire::Draw::new(&numbers) {
             Some(draw) => Ok(json_response(StatusCode::OK, &draw)),
-            None => Err(Problem::new(Code::NotFound).detail("this room has no draw")),
+            None => Err(Problem::new(Code::NOT_FOUND).detail("this room has no draw")),
         }
     }
 
@@ -162,10 +162,10 @@ impl QueueHttp {
             }
             Standing::Gone { reason, .. } => {
                 return Err(
-                    Problem::new(Code::NotJoined).detail(format!("the place ended: {reason}"))
+                    Problem::new(Code::NOT_JOINED).detail(format!("the place ended: {reason}"))
                 );
             }
-            Standing::Absent => return Err(Problem::new(Code::NotJoined)),
+            Standing::Absent => return Err(Problem::new(Code::NOT_JOINED)),
         };
         let mut response = self.polled(event, joined)?;
         *response.status_mut() = StatusCode::OK;
@@ -179,7 +179,7 @@ impl QueueHttp {
         request: &Inbound,
     ) -> Result<Response<Body>, Problem> {
         if !is_same_origin(&request.headers) {
-            return Err(Problem::new(Code::Forbidden).detail("the request comes from another site"));
+            return Err(Problem::new(Code::FORBIDDEN).detail("the request comes from another site"));
         }
         // A token in the header says which admission is meant. The cookie may be of an earlier one.
         let fence = admission_from(&request.headers, event)
@@ -215,10 +215,10 @@ impl QueueHttp {
         let admission = match door {
             Door::Open(admission) => admission,
             Door::Refuse(problem) => return Err(problem),
-            Door::Redirect(_) => return Err(Problem::new(Code::AdmissionRequired)),
+            Door::Redirect(_) => return Err(Problem::new(Code::ADMISSION_REQUIRED)),
         };
         let Standing::Admitted(lease) = self.queue.standing(event, &caller.user).await? else {
-            return Err(Problem::new(Code::AdmissionRequired).detail("the admission has ended"));
+            return Err(Problem::new(Code::ADMISSION_REQUIRED).detail("the admission has ended"));
         };
         let mut response = json_response(StatusCode::OK, &wire::Entry::from(&lease));
         admission.write_to(response.headers_mut());
@@ -284,7 +284,7 @@ fn form_of(request: &Inbound) -> Result<Form, Problem> {
     if json || (any && !page) {
         return Ok(Form::Json);
     }
-    Err(Problem::new(Code::NotAcceptable)
+    Err(Problem::new(Code::NOT_ACCEPTABLE)
         .detail("Accept text/event-stream to join and stream, or application/json to join and ask"))
 }
 

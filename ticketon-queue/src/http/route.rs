@@ -11,32 +11,47 @@ use super::identity::Principal;
 use super::problem::{Code, Problem};
 use super::sse::SseEvent;
 
-/// What a route does.
+/// What a route does, by name: unique among the routes of an [`Endpoint`].
+///
+/// The waiting room's are the constants here; an endpoint of another crate names its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Op {
+pub struct Op(&'static str);
+
+impl Op {
     /// Join, stream or poll.
-    Join,
+    pub const JOIN: Self = Self("join");
     /// Look, without joining.
-    Status,
+    pub const STATUS: Self = Self("status");
     /// Leave, waiting or admitted.
-    Leave,
+    pub const LEAVE: Self = Self("leave");
     /// The own lease.
-    Entry,
+    pub const ENTRY: Self = Self("entry");
     /// The draw: its commitment, and after the opening its key.
-    Draw,
+    pub const DRAW: Self = Self("draw");
     /// All rooms' numbers, by pages.
-    ListRooms,
+    pub const LIST_ROOMS: Self = Self("listRooms");
     /// One room's numbers.
-    GetRoom,
+    pub const GET_ROOM: Self = Self("getRoom");
     /// Make or change a room.
-    PutRoom,
+    pub const PUT_ROOM: Self = Self("putRoom");
     /// Change a room's state.
-    ChangeRoom,
+    pub const CHANGE_ROOM: Self = Self("changeRoom");
     /// The waiting page.
-    WaitingPage,
-    /// A file that the waiting page needs.
-    Asset,
+    pub const WAITING_PAGE: Self = Self("waitingPage");
+    /// A file that a page needs.
+    pub const ASSET: Self = Self("asset");
+
+    /// An operation of this name, in camelCase.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Its name, as in an OpenAPI document's `operationId`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
 }
 
 /// Who may call a route.
@@ -126,13 +141,13 @@ pub fn is_decodable(path: &str) -> bool {
 /// What a path answers that [cannot be decoded](is_decodable).
 #[must_use]
 pub fn undecodable() -> Problem {
-    Problem::new(Code::Malformed).detail("the path is not percent-encoded UTF-8")
+    Problem::new(Code::MALFORMED).detail("the path is not percent-encoded UTF-8")
 }
 
 /// The routes for people who wait.
 pub const ROUTES: &[Route] = &[
     Route {
-        op: Op::Join,
+        op: Op::JOIN,
         method: "GET",
         path: "/events/{eventId}/tickets/waiting",
         access: Access::Identified,
@@ -142,7 +157,7 @@ pub const ROUTES: &[Route] = &[
         summary: "Join; stream with Accept: text/event-stream, answer once with application/json",
     },
     Route {
-        op: Op::Leave,
+        op: Op::LEAVE,
         method: "DELETE",
         path: "/events/{eventId}/tickets/waiting",
         access: Access::Identified,
@@ -152,7 +167,7 @@ pub const ROUTES: &[Route] = &[
         summary: "Leave, waiting or admitted",
     },
     Route {
-        op: Op::Status,
+        op: Op::STATUS,
         method: "GET",
         path: "/events/{eventId}/tickets/waiting/status",
         access: Access::Identified,
@@ -162,7 +177,7 @@ pub const ROUTES: &[Route] = &[
         summary: "Look, without joining",
     },
     Route {
-        op: Op::Entry,
+        op: Op::ENTRY,
         method: "GET",
         path: "/events/{eventId}/tickets/entry",
         access: Access::Admitted,
@@ -172,7 +187,7 @@ pub const ROUTES: &[Route] = &[
         summary: "The own lease; claims it",
     },
     Route {
-        op: Op::Draw,
+        op: Op::DRAW,
         method: "GET",
         path: "/events/{eventId}/draw",
         access: Access::Public,
@@ -186,7 +201,7 @@ pub const ROUTES: &[Route] = &[
 /// The routes for operators.
 pub const ADMIN_ROUTES: &[Route] = &[
     Route {
-        op: Op::ListRooms,
+        op: Op::LIST_ROOMS,
         method: "GET",
         path: "/admin/rooms",
         access: Access::Admin,
@@ -196,7 +211,7 @@ pub const ADMIN_ROUTES: &[Route] = &[
         summary: "All rooms' numbers: ?limit= (1 to 1000) and ?after= page through them",
     },
     Route {
-        op: Op::GetRoom,
+        op: Op::GET_ROOM,
         method: "GET",
         path: "/admin/rooms/{eventId}",
         access: Access::Admin,
@@ -206,7 +221,7 @@ pub const ADMIN_ROUTES: &[Route] = &[
         summary: "One room's numbers",
     },
     Route {
-        op: Op::PutRoom,
+        op: Op::PUT_ROOM,
         method: "PUT",
         path: "/admin/rooms/{eventId}",
         access: Access::Admin,
@@ -216,7 +231,7 @@ pub const ADMIN_ROUTES: &[Route] = &[
         summary: "Make or change a room",
     },
     Route {
-        op: Op::ChangeRoom,
+        op: Op::CHANGE_ROOM,
         method: "POST",
         path: "/admin/rooms/{eventId}/{verb}",
         access: Access::Admin,
@@ -314,7 +329,7 @@ pub trait Endpoint: Send + Sync + 'static {
 /// What a known path answers to a method it does not have.
 #[must_use]
 pub fn method_not_allowed(allow: &str) -> Response<Body> {
-    let mut response = Problem::new(Code::MethodNotAllowed)
+    let mut response = Problem::new(Code::METHOD_NOT_ALLOWED)
         .detail(format!("this path answers to {allow}"))
         .into_response();
     if let Ok(allow) = http::HeaderValue::from_str(allow) {
@@ -326,13 +341,13 @@ pub fn method_not_allowed(allow: &str) -> Response<Body> {
 /// What an unknown path answers.
 #[must_use]
 pub fn not_found() -> Response<Body> {
-    Problem::new(Code::NotFound).into_response()
+    Problem::new(Code::NOT_FOUND).into_response()
 }
 
 /// What a body over the route's limit answers.
 #[must_use]
 pub fn too_large(limit: usize) -> Response<Body> {
-    Problem::new(Code::TooLarge)
+    Problem::new(Code::TOO_LARGE)
         .detail(format!("the body may have at most {limit} bytes"))
         .into_response()
 }
