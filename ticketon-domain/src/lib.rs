@@ -1,0 +1,7 @@
+//! Events, seats and purchases of a ticket on-sale.
+//!
+//! Each folder is an aggregate: its model, its service, its ports. Backends live in `adapter` and are
+//! never imported by an aggregate. The waiting room is [`ticketon_queue`]'s.
+
+pub mod seat;
+pub mod venue;
