@@ -78,7 +78,7 @@ pub(crate) async fn decide(
     door.admit(&GuardRequest {
         event,
         method: &convert::method(request.method()),
-        headers: &convert::headers(request.headers()),
+        headers: &convert::headers(request.head()),
         address: address.map_or("/", |address| address.as_str()),
         caller: caller(request).as_ref(),
         page,

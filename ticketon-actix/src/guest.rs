@@ -64,7 +64,7 @@ impl GuestIdentity {
             return None;
         }
         let now = self.clock.now_ms();
-        let headers = convert::headers(request.headers());
+        let headers = convert::headers(request.head());
         if let Some(principal) = self.guests.identify(&headers, now) {
             request.extensions_mut().insert(principal);
             return None;

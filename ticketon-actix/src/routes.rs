@@ -111,7 +111,7 @@ async fn inbound(
         method: convert::method(request.method()),
         params,
         query: request.uri().query().map(str::to_owned),
-        headers: convert::headers(request.headers()),
+        headers: convert::headers(request.head()),
         caller: caller(request),
         body,
     })

@@ -215,3 +215,35 @@ async fn identity_is_the_outermost_that_knows() {
     assert!(!headers.contains("set-cookie"), "{headers}");
     assert_eq!(ask(app(), "/maybe", &[]).await.2, "false");
 }
+
+/// HTTP/2 has no `Host`: a browser that says only `Origin` is still known to be at home.
+#[actix_web::test]
+async fn the_own_site_may_call_over_http2() {
+    let (queue, token) = admitted().await;
+    let door = Guard::new(&queue, EventFrom::path("event_id"));
+    let shop = web::resource("/shop/{event_id}").route(web::post().to(enter));
+    let app = App::new()
+        .service(shop.wrap(door))
+        .configure(routes(&queue))
+        .wrap(identify());
+    let app = init_service(app).await;
+    let call = async |request: TestRequest, path: &str, origin: &str| {
+        let request = request
+            .uri(&format!("https://shop.test{path}"))
+            .insert_header(("x-user", "ann"))
+            .insert_header(("origin", origin))
+            .insert_header(("cookie", format!("ticketon_admission_sale={token}")));
+        let response = call_service(&app, request.to_request()).await;
+        response.status().as_u16()
+    };
+    for (origin, buys, leaves) in [
+        ("https://evil.test", 403, 403),
+        ("https://shop.test", 200, 204),
+    ] {
+        let bought = call(TestRequest::post(), "/shop/sale", origin).await;
+        assert_eq!(bought, buys, "{origin}");
+        let path = "/events/sale/tickets/waiting";
+        let left = call(TestRequest::delete(), path, origin).await;
+        assert_eq!(left, leaves, "{origin}");
+    }
+}

@@ -14,6 +14,7 @@ use ticketon_queue::{EventId, WaitingQueue, guard as contract};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::convert;
 use crate::event::EventFrom;
 use crate::principal::caller;
 use crate::problem::Problem;
@@ -83,7 +84,7 @@ pub(crate) async fn decide(
     door.admit(&GuardRequest {
         event,
         method: &parts.method,
-        headers: &parts.headers,
+        headers: &convert::headers(parts),
         address: uri.path_and_query().map_or("/", |address| address.as_str()),
         caller: caller(parts),
         page,

@@ -99,8 +99,8 @@ async fn inbound(route: &Route, request: Request) -> Result<Inbound, HttpRespons
         method: parts.method.clone(),
         params,
         query: parts.uri.query().map(str::to_owned),
+        headers: convert::headers(&parts).into_owned(),
         caller: caller(&parts).cloned(),
-        headers: parts.headers,
         body,
     })
 }

@@ -224,3 +224,34 @@ async fn identity_is_the_outermost_that_knows() {
     assert!(!headers.contains("set-cookie"), "{headers}");
     assert_eq!(ask(alone, "/maybe", &[]).await.2, "false");
 }
+
+/// HTTP/2 has no `Host`: a browser that says only `Origin` is still known to be at home.
+#[tokio::test]
+async fn the_own_site_may_call_over_http2() {
+    let (queue, token) = admitted().await;
+    let door = Guard::new(&queue, EventFrom::path("event_id"));
+    let app = Router::new()
+        .route("/shop/{event_id}", post(enter))
+        .route_layer(door)
+        .merge(routes(&queue))
+        .layer(identify());
+    let call = async |method: &str, path: &str, origin: &str| {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("https://shop.test{path}"))
+            .header("x-user", "ann")
+            .header("origin", origin)
+            .header("cookie", format!("ticketon_admission_sale={token}"))
+            .body(Body::empty())
+            .unwrap();
+        app.clone().oneshot(request).await.unwrap().status()
+    };
+    for (origin, buys, leaves) in [
+        ("https://evil.test", 403, 403),
+        ("https://shop.test", 200, 204),
+    ] {
+        assert_eq!(call("POST", "/shop/sale", origin).await, buys, "{origin}");
+        let left = call("DELETE", "/events/sale/tickets/waiting", origin).await;
+        assert_eq!(left, leaves, "{origin}");
+    }
+}

@@ -83,9 +83,9 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// The browser's own word comes first: `Sec-Fetch-Site` of `same-origin`, or `none` when a person
 /// typed the address. Otherwise the `Origin`, which browsers send with each unsafe request, must
 /// name the host that was asked: `Host`, or the first `X-Forwarded-Host`. HTTP/2 has `:authority`
-/// in the place of `Host`, so there the first rule decides. A proxy that asks with another `Host`
-/// than the browser's must set `X-Forwarded-Host` to the browser's, in the place of one that the
-/// request brought along. No page can set any of these without the consent of the site it asks.
+/// in the place of `Host`: adapters write it there. A proxy that asks with another `Host` than the
+/// browser's must set `X-Forwarded-Host` to the browser's, in the place of one that the request
+/// brought along. No page can set any of these without the consent of the site it asks.
 #[must_use]
 pub fn is_same_origin(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
