@@ -6,15 +6,18 @@
 
 mod address;
 mod builder;
+mod call;
 mod connection;
 mod decode;
 mod dial;
 mod eviction;
 mod failover;
+mod failures;
 mod join;
 mod keys;
 mod lease;
 mod presence;
+mod reply;
 mod save;
 mod script;
 mod shape;
@@ -23,15 +26,16 @@ mod tick;
 use std::fmt;
 use std::sync::Arc;
 
-use ::redis::cmd;
 use async_trait::async_trait;
 
 use self::address::Address;
 pub use self::builder::RedisStoreBuilder;
-use self::connection::Link;
+pub use self::call::{RedisCall, RedisScript};
+pub use self::connection::RedisLink;
 use self::decode::{Fields, corrupt};
 use self::keys::{ROOMS, RoomKeys};
-use self::script::{Call, Refusal, Verb};
+pub use self::reply::Reply;
+use self::script::{Refusal, Verb};
 use self::shape::{Shape, Shapes};
 use crate::clock::Clock;
 use crate::config::RoomConfig;
@@ -64,7 +68,7 @@ const MAX_STALE: usize = 8;
 /// ```
 #[derive(Clone)]
 pub struct RedisStore {
-    link: Link,
+    link: RedisLink,
     shapes: Arc<Shapes>,
     clock: Option<Arc<dyn Clock>>,
     draw_keys: DrawKeys,
@@ -127,6 +131,23 @@ impl RedisStore {
         self
     }
 
+    /// The way to this store's Redis, for calls of one's own over the same connections.
+    ///
+    /// The keys under `ticketon:{event}:` that this store writes are its own; who keeps data beside a room's, in
+    /// the same slot, uses another name before the same tag, such as `shop:{event}:stock`.
+    #[must_use]
+    pub fn link(&self) -> RedisLink {
+        self.link.clone()
+    }
+
+    /// The clock of [`RedisStoreBuilder::clock`]; `None` where the time is Redis's own.
+    ///
+    /// Scripts beside the store that mean the same time take it from here, and from `TIME` without one.
+    #[must_use]
+    pub fn clock(&self) -> Option<&Arc<dyn Clock>> {
+        self.clock.as_ref()
+    }
+
     /// What a script takes for now: a text for the test's clock, empty for Redis's own.
     fn now(&self) -> String {
         self.clock
@@ -136,9 +157,12 @@ impl RedisStore {
 
     /// Reads the room's shape from Redis.
     async fn read_shape(&self, event: &EventId) -> Result<Option<Arc<Shape>>, StoreError> {
-        let mut command = cmd("HMGET");
-        command.arg(RoomKeys::new(event).room()).arg(&shape::FIELDS);
-        let reply = self.link.command("shape", &command).await?;
+        let mut call = RedisCall::command("HMGET");
+        call.key(RoomKeys::new(event).room());
+        for field in shape::FIELDS {
+            call.arg(field);
+        }
+        let reply = self.link.run("shape", &call).await?;
         let shape = Shape::read(event, reply)?.map(Arc::new);
         if let Some(shape) = &shape {
             self.shapes.put(event, shape);
@@ -151,7 +175,7 @@ impl RedisStore {
         &self,
         event: &EventId,
         verb: Verb,
-        write: impl Fn(&Shape, &mut Call) + Send + Sync,
+        write: impl Fn(&Shape, &mut RedisCall) + Send + Sync,
         read: impl Fn(&Shape, Result<u64, Refusal>, Fields) -> Result<T, StoreError> + Send + Sync,
     ) -> Result<Option<T>, StoreError> {
         for _ in 0..MAX_STALE {
@@ -213,12 +237,8 @@ impl QueueStore for RedisStore {
     async fn rooms(&self) -> Result<Vec<EventId>, StoreError> {
         let reply = self
             .link
-            .command("rooms", cmd("SMEMBERS").arg(ROOMS))
+            .run("rooms", RedisCall::command("SMEMBERS").key(ROOMS))
             .await?;
-        let reply = match reply {
-            ::redis::Value::Set(items) => ::redis::Value::Array(items),
-            other => other,
-        };
         let mut rooms: Vec<EventId> =
             Fields::new("rooms", reply)?.each(|fields| fields.parsed("event id"))?;
         rooms.sort();
@@ -329,7 +349,7 @@ impl QueueStore for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
         // Of a cluster this asks the master of one slot, so that one lost master does not stop all rooms.
         self.link
-            .command("ping", cmd("EXISTS").arg(ROOMS))
+            .run("ping", RedisCall::command("EXISTS").key(ROOMS))
             .await
             .map(|_| ())
     }

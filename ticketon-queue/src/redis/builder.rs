@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::RedisStore;
 use super::address::{Address, Login, Nodes};
-use super::connection::{Link, attempt_timeout, failed};
+use super::connection::{RedisLink, attempt_timeout, failed};
 use super::dial::{Connection, Dial};
 use super::eviction::refuse_eviction;
 use super::shape::Shapes;
@@ -153,7 +153,7 @@ impl RedisStoreBuilder {
         })
     }
 
-    async fn server(&self, url: &str) -> Result<Link, StoreError> {
+    async fn server(&self, url: &str) -> Result<RedisLink, StoreError> {
         let info = self.server_info(url)?;
         let at = info.addr().to_string();
         let client = match self.certificates() {
@@ -167,13 +167,13 @@ impl RedisStoreBuilder {
             .await
             .map_err(|error| unreached(at, error))?;
         refuse_eviction(&mut Connection::Master(connection)).await?;
-        Link::server(client, self.response_timeout)
+        RedisLink::server(client, self.response_timeout)
     }
 
-    async fn moving(&self, dial: Dial, at: String) -> Result<Link, StoreError> {
+    async fn moving(&self, dial: Dial, at: String) -> Result<RedisLink, StoreError> {
         let mut first = dial.connect().await.map_err(|error| unreached(at, error))?;
         refuse_eviction(&mut first.connection).await?;
-        Ok(Link::moving(dial, first, self.response_timeout))
+        Ok(RedisLink::moving(dial, first, self.response_timeout))
     }
 
     fn server_info(&self, url: &str) -> Result<ConnectionInfo, StoreError> {

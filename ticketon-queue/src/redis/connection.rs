@@ -1,23 +1,25 @@
 //! The way to Redis: shared connections that recover by themselves, every call bounded in time.
 //!
 //! Whatever kind of Redis is behind it (one server, a cluster, a master behind Sentinels), the rest of the
-//! store only knows [`Link::run`] and [`Link::command`]. Where the master may move, a call that meets a
-//! failover is sent again within its time: each verb of the port may be.
+//! store, and other crates that keep data there, only know [`RedisLink`]. Where the master may move, a call
+//! that meets a failover is sent again within its time: each verb of the port may be.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use ::redis::{Client, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use ::redis::{Client, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::Semaphore;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::Instrument;
 
+use super::call::{RedisCall, send_all};
 use super::dial::{Connection, Dial, Dialled};
 use super::failover::Moving;
-use super::script::Call;
+use super::failures::Failures;
+use super::reply::Reply;
 use crate::error::StoreError;
 
 /// The most calls that may be under way at a time; more are refused.
@@ -33,12 +35,45 @@ const MAX_PAUSE: Duration = Duration::from_millis(320);
 /// The longest that one attempt may take, however long the call may.
 const MAX_ATTEMPT: Duration = Duration::from_secs(2);
 
-/// The connections that all clones of a store share.
+/// The most calls that [`RedisLink::run_all`] sends in one round trip.
+const MAX_PIPELINE: usize = 128;
+
+/// The way to the Redis of a [`RedisStore`](super::RedisStore), for calls of one's own: another crate may
+/// keep its data there over the same connections. Clones share them.
+///
+/// Whatever the store was connected to (one server, a Redis Cluster, a master behind Sentinels) the calls
+/// are the same, they end within the store's
+/// [`response_timeout`](super::RedisStoreBuilder::response_timeout), and at most 10,000 are under way at a time.
+///
+/// ```no_run
+/// use std::sync::LazyLock;
+/// use ticketon_queue::redis::{RedisCall, RedisScript};
+/// use ticketon_queue::{RedisStore, StoreError};
+///
+/// /// add: adds to a counter, up to a limit.
+/// /// KEYS  1 counter
+/// /// ARGV  1 how many  2 limit
+/// /// OUT   the counter | nil: the limit is reached
+/// static ADD: LazyLock<RedisScript> = LazyLock::new(|| {
+///     RedisScript::new(
+///         "if (redis.call('GET', KEYS[1]) or 0) + ARGV[1] > tonumber(ARGV[2]) then return nil end \
+///          return redis.call('INCRBY', KEYS[1], ARGV[1])",
+///     )
+/// });
+///
+/// async fn add(store: &RedisStore, event: &str) -> Result<Option<u64>, StoreError> {
+///     let mut call = RedisCall::script(&ADD);
+///     call.key(format!("shop:{{{event}}}:sold")).arg_int(1).arg_int(100);
+///     let reply = store.link().run("add", &call).await?;
+///     reply.some().map(|reply| reply.count("add")).transpose()
+/// }
+/// ```
 #[derive(Clone)]
-pub(super) struct Link {
+pub struct RedisLink {
     path: Path,
     response_timeout: Duration,
     in_flight: Arc<Semaphore>,
+    failures: Arc<Failures>,
 }
 
 #[derive(Clone)]
@@ -49,15 +84,15 @@ enum Path {
     Moving(Arc<Moving>),
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for RedisLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
+        f.debug_struct("RedisLink")
             .field("response_timeout", &self.response_timeout)
             .finish_non_exhaustive()
     }
 }
 
-impl Link {
+impl RedisLink {
     /// To one server; connects at the first call.
     pub(super) fn server(client: Client, response_timeout: Duration) -> Result<Self, StoreError> {
         let config = ConnectionManagerConfig::new()
@@ -81,28 +116,47 @@ impl Link {
             path,
             response_timeout,
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            failures: Arc::default(),
         }
     }
 
-    /// Runs a script; one that the server lacks is sent.
-    pub(super) async fn run(&self, name: &'static str, call: &Call) -> Result<Value, StoreError> {
-        self.measured(name, Request::Script(call)).await
+    /// Makes a call. Its name stands in the metric `ticketon_store_seconds` (label `verb`), in logs and in errors.
+    ///
+    /// Behind Sentinels and in a cluster the call is sent again when it meets a failover.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when Redis did not answer in time or could not do it; whether it did
+    /// is unknown then. [`StoreError::Busy`] when too many calls are under way, and nothing was done.
+    /// [`StoreError::Corrupt`] when it is no call that Redis can do: a script that fails, a key of another type.
+    pub async fn run(&self, name: &'static str, call: &RedisCall) -> Result<Reply, StoreError> {
+        self.measured(name, Request::One(call)).await
     }
 
-    /// Sends one command.
-    pub(super) async fn command(
+    /// Makes several calls that only read, in one round trip for each 128 of them, and answers in their order.
+    ///
+    /// All their keys must be in one slot of a cluster. Other callers' changes may come between two calls;
+    /// what must be read at one moment is one script.
+    ///
+    /// # Errors
+    /// As [`RedisLink::run`], when any of the calls fails.
+    pub async fn run_all(
         &self,
         name: &'static str,
-        command: &Cmd,
-    ) -> Result<Value, StoreError> {
-        self.measured(name, Request::Command(command)).await
+        calls: &[RedisCall],
+    ) -> Result<Vec<Reply>, StoreError> {
+        let mut replies = Vec::with_capacity(calls.len());
+        for calls in calls.chunks(MAX_PIPELINE) {
+            let chunk = self.measured(name, Request::All(calls)).await?;
+            replies.extend(chunk.array(name)?);
+        }
+        Ok(replies)
     }
 
     async fn measured(
         &self,
         name: &'static str,
         request: Request<'_>,
-    ) -> Result<Value, StoreError> {
+    ) -> Result<Reply, StoreError> {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Err(StoreError::Busy {
                 waiting: MAX_IN_FLIGHT,
@@ -125,17 +179,35 @@ impl Link {
         let answer = answer.instrument(span).await;
         metrics::histogram!("ticketon_store_seconds", "verb" => name)
             .record(began.elapsed().as_secs_f64());
-        let result = answer.map_err(|fault| match fault {
-            Fault::Error(error) => failed(name, error),
-            Fault::Silence(elapsed) => StoreError::Unavailable {
+        let result = match answer {
+            Ok(value) => Reply::read(value).map_err(|error| failed(name, error)),
+            Err(Fault::Error(error)) => Err(failed(name, error)),
+            Err(Fault::Silence(elapsed)) => Err(StoreError::Unavailable {
                 context: name,
                 source: Box::new(elapsed),
-            },
-        });
-        if let Err(error) = &result {
-            tracing::warn!(target: "ticketon::store", verb = name, error = %describe(error), "a call of Redis failed");
-        }
+            }),
+        };
+        self.tell(name, &result);
         result
+    }
+
+    /// Says what failed: each failure for who debugs, at most a line a second for everybody.
+    fn tell(&self, name: &'static str, result: &Result<Reply, StoreError>) {
+        let Err(error) = result else {
+            if let Some(failed) = self.failures.succeeded(Instant::now()) {
+                tracing::warn!(target: "ticketon::store", failed, "calls of Redis failed since the last line");
+            }
+            return;
+        };
+        let error = describe(error);
+        match self.failures.failed(Instant::now()) {
+            Some(failed) => {
+                tracing::warn!(target: "ticketon::store", verb = name, %error, failed, "a call of Redis failed");
+            }
+            None => {
+                tracing::debug!(target: "ticketon::store", verb = name, %error, "a call of Redis failed");
+            }
+        }
     }
 
     /// Sends a request again and again while the master moves, as long as the call may take.
@@ -189,15 +261,15 @@ pub(super) fn attempt_timeout(response_timeout: Duration) -> Duration {
 /// What is asked of Redis; it may be sent several times.
 #[derive(Clone, Copy)]
 enum Request<'a> {
-    Script(&'a Call),
-    Command(&'a Cmd),
+    One(&'a RedisCall),
+    All(&'a [RedisCall]),
 }
 
 impl Request<'_> {
     async fn send(self, connection: &mut Connection) -> Result<Value, RedisError> {
         match self {
-            Self::Script(call) => call.run(connection).await,
-            Self::Command(command) => command.query_async(connection).await,
+            Self::One(call) => call.send(connection).await,
+            Self::All(calls) => send_all(calls, connection).await.map(Value::Array),
         }
     }
 }

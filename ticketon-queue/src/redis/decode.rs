@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use ::redis::Value;
-
+use super::reply::Reply;
 use super::script::Refusal;
 use super::shape::Shape;
 use crate::error::StoreError;
@@ -18,28 +17,22 @@ pub(super) type Owner = Option<(BrokerId, ConnId)>;
 #[derive(Debug)]
 pub(super) struct Fields {
     context: &'static str,
-    items: std::vec::IntoIter<Value>,
+    items: std::vec::IntoIter<Reply>,
 }
 
 impl Fields {
-    pub(super) fn new(context: &'static str, reply: Value) -> Result<Self, StoreError> {
-        match reply {
-            Value::Array(items) => Ok(Self {
-                context,
-                items: items.into_iter(),
-            }),
-            other => Err(corrupt(
-                context,
-                format!("an array expected, {}", kind(&other)),
-            )),
-        }
+    pub(super) fn new(context: &'static str, reply: Reply) -> Result<Self, StoreError> {
+        Ok(Self {
+            context,
+            items: reply.array(context)?.into_iter(),
+        })
     }
 
     pub(super) fn corrupt(&self, detail: impl Into<String>) -> StoreError {
         corrupt(self.context, detail)
     }
 
-    fn next(&mut self, what: &str) -> Result<Value, StoreError> {
+    fn next(&mut self, what: &str) -> Result<Reply, StoreError> {
         self.items
             .next()
             .ok_or_else(|| corrupt(self.context, format!("{what} is missing")))
@@ -52,8 +45,8 @@ impl Fields {
 
     pub(super) fn int(&mut self, what: &str) -> Result<i64, StoreError> {
         match self.next(what)? {
-            Value::Int(number) => Ok(number),
-            other => Err(self.corrupt(format!("{what}: a number expected, {}", kind(&other)))),
+            Reply::Int(number) => Ok(number),
+            other => Err(self.corrupt(format!("{what}: a number expected, {}", other.kind()))),
         }
     }
 
@@ -72,16 +65,16 @@ impl Fields {
 
     pub(super) fn text(&mut self, what: &str) -> Result<String, StoreError> {
         match self.next(what)? {
-            Value::BulkString(bytes) => {
+            Reply::Bytes(bytes) => {
                 String::from_utf8(bytes).map_err(|_| self.corrupt(format!("{what} is not UTF-8")))
             }
-            other => Err(self.corrupt(format!("{what}: a text expected, {}", kind(&other)))),
+            other => Err(self.corrupt(format!("{what}: a text expected, {}", other.kind()))),
         }
     }
 
     /// A text, or `None` where Redis has none.
     pub(super) fn optional_text(&mut self, what: &str) -> Result<Option<String>, StoreError> {
-        if matches!(self.items.as_slice().first(), Some(Value::Nil)) {
+        if matches!(self.items.as_slice().first(), Some(Reply::Nil)) {
             self.items.next();
             return Ok(None);
         }
@@ -280,27 +273,16 @@ fn shown(text: &str) -> String {
     format!("{start:?} is not readable")
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "nothing found",
-        Value::Int(_) => "a number found",
-        Value::BulkString(_) | Value::SimpleString(_) | Value::Okay => "a text found",
-        Value::Array(_) => "an array found",
-        Value::Map(_) => "a map found",
-        _ => "something else found",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fields(items: Vec<Value>) -> Fields {
-        Fields::new("test", Value::Array(items)).unwrap()
+    fn fields(items: Vec<Reply>) -> Fields {
+        Fields::new("test", Reply::Array(items)).unwrap()
     }
 
-    fn text(text: &str) -> Value {
-        Value::BulkString(text.as_bytes().to_vec())
+    fn text(text: &str) -> Reply {
+        Reply::Bytes(text.as_bytes().to_vec())
     }
 
     fn is_corrupt<T>(result: impl Into<Result<T, StoreError>>) -> bool {
@@ -309,15 +291,13 @@ mod tests {
 
     #[test]
     fn whatever_is_out_of_contract_is_corrupt() {
-        assert!(is_corrupt(Fields::new("test", Value::Nil)));
+        assert!(is_corrupt(Fields::new("test", Reply::Nil)));
         assert!(is_corrupt(fields(vec![]).int("x")));
         assert!(is_corrupt(fields(vec![text("1")]).int("x")));
-        assert!(is_corrupt(fields(vec![Value::Int(-1)]).count("x")));
-        assert!(is_corrupt(fields(vec![Value::Int(2)]).flag("x")));
-        assert!(is_corrupt(fields(vec![Value::Int(-99)]).code()));
-        assert!(is_corrupt(
-            fields(vec![Value::BulkString(vec![0xff])]).text("x")
-        ));
+        assert!(is_corrupt(fields(vec![Reply::Int(-1)]).count("x")));
+        assert!(is_corrupt(fields(vec![Reply::Int(2)]).flag("x")));
+        assert!(is_corrupt(fields(vec![Reply::Int(-99)]).code()));
+        assert!(is_corrupt(fields(vec![Reply::Bytes(vec![0xff])]).text("x")));
         assert!(is_corrupt(fields(vec![text("left")]).ending()));
         assert!(is_corrupt(fields(vec![text("bored:1")]).ending()));
         assert!(is_corrupt(fields(vec![text("xyz")]).owner()));

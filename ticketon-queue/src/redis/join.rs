@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::call::RedisCall;
 use super::decode::Fields;
-use super::script::{Call, Refusal, Verb};
+use super::script::{Refusal, Verb};
 use super::shape::Shape;
 use super::{RedisStore, chunks, exactly};
 use crate::error::StoreError;
@@ -18,7 +19,7 @@ pub(super) async fn join(
 ) -> Result<Option<Vec<JoinReply>>, StoreError> {
     let mut replies = Vec::with_capacity(batch.len());
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut Call| {
+        let write = |shape: &Shape, call: &mut RedisCall| {
             write_joins(shape, call, chunk);
         };
         let read = |shape: &Shape, code, mut fields: Fields| match code {
@@ -44,7 +45,7 @@ pub(super) async fn standing(
     event: &EventId,
     user: &UserId,
 ) -> Result<Option<Standing>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
+    let write = |_: &Shape, call: &mut RedisCall| {
         call.arg(user.as_str());
     };
     store
@@ -69,7 +70,7 @@ pub(super) async fn leave(
     user: &UserId,
     fence: Option<u64>,
 ) -> Result<Option<Left>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
+    let write = |_: &Shape, call: &mut RedisCall| {
         call.arg(user.as_str())
             .arg(fence.map_or(String::new(), |fence| fence.to_string()));
     };
@@ -85,7 +86,7 @@ pub(super) async fn leave(
 }
 
 /// The arguments and keys of a batch of joins.
-fn write_joins(shape: &Shape, call: &mut Call, batch: &[JoinRequest]) {
+fn write_joins(shape: &Shape, call: &mut RedisCall, batch: &[JoinRequest]) {
     let mut positions: HashMap<BrokerId, usize> = HashMap::new();
     for request in batch {
         let lane = request
@@ -93,7 +94,7 @@ fn write_joins(shape: &Shape, call: &mut Call, batch: &[JoinRequest]) {
             .as_ref()
             .and_then(|lane| shape.config.lane_index(lane))
             .unwrap_or(0);
-        call.arg(request.user.as_str()).arg(lane + 1);
+        call.arg(request.user.as_str()).arg((lane + 1).to_string());
         match request.presence {
             Presence::Stream { broker, conn } => {
                 let next = shape.first_added_key() + positions.len();
@@ -103,10 +104,10 @@ fn write_joins(shape: &Shape, call: &mut Call, batch: &[JoinRequest]) {
                 });
                 call.arg(broker.to_string())
                     .arg(format!("{broker}:{conn}"))
-                    .arg(position);
+                    .arg(position.to_string());
             }
             Presence::Poll => {
-                call.arg("").arg("").arg(0);
+                call.arg("").arg("").arg("0");
             }
         }
         call.arg(

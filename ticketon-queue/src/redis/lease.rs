@@ -1,8 +1,9 @@
 //! Admission leases: claimed, extended, completed. Every change compares the fence.
 
 use super::RedisStore;
+use super::call::RedisCall;
 use super::decode::Fields;
-use super::script::{Call, Refusal, Verb};
+use super::script::{Refusal, Verb};
 use super::shape::Shape;
 use crate::error::StoreError;
 use crate::id::{EventId, UserId};
@@ -15,10 +16,10 @@ pub(super) async fn claim_or_extend(
     fence: u64,
     for_ms: Option<i64>,
 ) -> Result<Option<Fenced<Lease>>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
-        call.arg(user.as_str()).arg(fence);
+    let write = |_: &Shape, call: &mut RedisCall| {
+        call.arg(user.as_str()).arg_int(fence);
         match for_ms {
-            Some(for_ms) => call.arg(for_ms.clamp(0, MAX_EXTEND_MS)),
+            Some(for_ms) => call.arg_int(for_ms.clamp(0, MAX_EXTEND_MS)),
             None => call.arg(""),
         };
     };
@@ -41,8 +42,8 @@ pub(super) async fn complete(
     user: &UserId,
     fence: u64,
 ) -> Result<Option<Fenced<()>>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
-        call.arg(user.as_str()).arg(fence);
+    let write = |_: &Shape, call: &mut RedisCall| {
+        call.arg(user.as_str()).arg_int(fence);
     };
     store
         .call(event, Verb::Complete, write, |_, code, fields| match code {

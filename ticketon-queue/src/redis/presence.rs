@@ -1,7 +1,8 @@
 //! Who is connected where, and whose absence counts.
 
+use super::call::RedisCall;
 use super::decode::Fields;
-use super::script::{Call, Refusal, Verb};
+use super::script::{Refusal, Verb};
 use super::shape::Shape;
 use super::{RedisStore, chunks, exactly};
 use crate::error::StoreError;
@@ -13,7 +14,7 @@ pub(super) async fn register_broker(
     event: &EventId,
     broker: BrokerId,
 ) -> Result<Option<()>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
+    let write = |_: &Shape, call: &mut RedisCall| {
         call.arg(broker.to_string());
     };
     store
@@ -35,10 +36,12 @@ pub(super) async fn observe(
     broker: BrokerId,
     request: &Observe,
 ) -> Result<Option<ObserveReply>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
-        call.arg(broker.to_string()).arg(request.samples.len());
+    let write = |_: &Shape, call: &mut RedisCall| {
+        call.arg(broker.to_string())
+            .arg(request.samples.len().to_string());
         for (lane, sequence) in &request.samples {
-            call.arg(lane.saturating_add(1)).arg(sequence);
+            call.arg(lane.saturating_add(1).to_string())
+                .arg_int(*sequence);
         }
         for user in &request.users {
             call.arg(user.as_str());
@@ -80,7 +83,7 @@ pub(super) async fn attach(
 ) -> Result<Option<Vec<Attached>>, StoreError> {
     let mut replies = Vec::with_capacity(batch.len());
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut Call| {
+        let write = |shape: &Shape, call: &mut RedisCall| {
             shape.add_connections(call, to);
             call.arg(from.to_string()).arg(to.to_string());
             for item in chunk {
@@ -118,7 +121,7 @@ pub(super) async fn disconnect(
     batch: &[(UserId, ConnId)],
 ) -> Result<Option<()>, StoreError> {
     for chunk in chunks(batch) {
-        let write = |shape: &Shape, call: &mut Call| {
+        let write = |shape: &Shape, call: &mut RedisCall| {
             shape.add_connections(call, broker);
             call.arg(broker.to_string());
             for (user, conn) in chunk {
@@ -145,7 +148,7 @@ pub(super) async fn take_over(
     event: &EventId,
     broker: BrokerId,
 ) -> Result<Option<TakenOver>, StoreError> {
-    let write = |shape: &Shape, call: &mut Call| {
+    let write = |shape: &Shape, call: &mut RedisCall| {
         shape.add_connections(call, broker);
         call.arg(broker.to_string());
     };

@@ -1,8 +1,9 @@
 //! Creating a room, changing its config, and asking for another state.
 
+use super::call::RedisCall;
 use super::decode::{Fields, corrupt};
 use super::keys::{ROOMS, RoomKeys};
-use super::script::{self, Call, Refusal, Verb};
+use super::script::{self, Refusal, Verb};
 use super::shape::Shape;
 use super::{MAX_STALE, RedisStore, never_still};
 use crate::config::RoomConfig;
@@ -47,12 +48,11 @@ pub(super) async fn save_room(
             Some(shape) if *shape.config == *config => return Ok(RoomSaved::Same),
             Some(shape) => shape.invocation(VERB, &store.now()),
             None => {
-                let mut invocation = Call::of(VERB.script());
-                invocation
-                    .key(RoomKeys::new(event).fixed())
-                    .arg("")
-                    .arg(store.now())
-                    .arg(0);
+                let mut invocation = RedisCall::script(VERB.script());
+                for key in RoomKeys::new(event).fixed() {
+                    invocation.key(key);
+                }
+                invocation.arg("").arg(store.now()).arg("0");
                 invocation
             }
         };
@@ -92,7 +92,7 @@ pub(super) async fn change_state(
     event: &EventId,
     verb: RoomVerb,
 ) -> Result<Option<StateChanged>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
+    let write = |_: &Shape, call: &mut RedisCall| {
         for state in STATES {
             if let Some(after) = state.after(verb) {
                 call.arg(state.as_str()).arg(after.as_str());
@@ -115,8 +115,11 @@ pub(super) async fn change_state(
 
 /// Adds the room to the set of all rooms; `false` when there are too many.
 async fn enlist(store: &RedisStore, event: &EventId, limit: usize) -> Result<bool, StoreError> {
-    let mut invocation = Call::of(script::enlist());
-    invocation.key(ROOMS).arg(event.as_str()).arg(limit);
+    let mut invocation = RedisCall::script(script::enlist());
+    invocation
+        .key(ROOMS)
+        .arg(event.as_str())
+        .arg(limit.to_string());
     let reply = store.link.run("enlist", &invocation).await?;
     let mut fields = Fields::new("enlist", reply)?;
     match fields.code()? {
@@ -127,7 +130,7 @@ async fn enlist(store: &RedisStore, event: &EventId, limit: usize) -> Result<boo
 }
 
 /// The arguments of a save that describe the new config.
-fn write_config(invocation: &mut Call, config: &RoomConfig) {
+fn write_config(invocation: &mut RedisCall, config: &RoomConfig) {
     let names: Vec<&str> = config
         .lanes()
         .iter()
@@ -138,13 +141,13 @@ fn write_config(invocation: &mut Call, config: &RoomConfig) {
         .arg(config.to_json().to_string())
         .arg(names.join(","))
         .arg(strides.join(","))
-        .arg(config.capacity())
-        .arg(config.admit_per_second())
-        .arg(config.admit_burst())
-        .arg(config.claim_ttl_ms())
-        .arg(config.entry_ttl_ms())
-        .arg(config.away_grace_ms())
-        .arg(config.max_waiting())
+        .arg_int(config.capacity())
+        .arg_int(config.admit_per_second())
+        .arg_int(config.admit_burst())
+        .arg_int(config.claim_ttl_ms())
+        .arg_int(config.entry_ttl_ms())
+        .arg_int(config.away_grace_ms())
+        .arg_int(config.max_waiting())
         .arg(
             config
                 .opens_at_ms()

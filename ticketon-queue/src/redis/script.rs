@@ -5,9 +5,7 @@
 
 use std::sync::LazyLock;
 
-use ::redis::aio::ConnectionLike;
-use ::redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, ToRedisArgs, Value, cmd};
-
+use super::call::RedisScript;
 use crate::store::{BROKER_LEASE_MS, GONE_TTL_MS, MAX_BATCH, OUTAGE_MS};
 
 /// About how many records the feed of a room keeps.
@@ -26,10 +24,10 @@ macro_rules! verbs {
             }
 
             /// The script, compiled and sent lazily.
-            pub(super) fn script(self) -> &'static Code {
+            pub(super) fn script(self) -> &'static RedisScript {
                 match self {
                     $(Self::$verb => {
-                        static SCRIPT: LazyLock<Code> = LazyLock::new(|| {
+                        static SCRIPT: LazyLock<RedisScript> = LazyLock::new(|| {
                             room_script(include_str!(concat!("lua/", $name, ".lua")))
                         });
                         &SCRIPT
@@ -57,8 +55,8 @@ verbs! {
     TakeOver = "take_over",
 }
 
-fn room_script(verb: &str) -> Code {
-    Code::new(format!(
+fn room_script(verb: &str) -> RedisScript {
+    RedisScript::new(format!(
         "local MAX_BATCH, BROKER_LEASE_MS, OUTAGE_MS, GONE_TTL_MS, FEED_LENGTH = \
          {MAX_BATCH}, {BROKER_LEASE_MS}, {OUTAGE_MS}, {GONE_TTL_MS}, {FEED_LENGTH}\n{}\n{verb}",
         include_str!("lua/prelude.lua"),
@@ -66,84 +64,10 @@ fn room_script(verb: &str) -> Code {
 }
 
 /// Adds a room to the set of all rooms; it stands alone, because the set is in another slot.
-pub(super) fn enlist() -> &'static Code {
-    static SCRIPT: LazyLock<Code> =
-        LazyLock::new(|| Code::new(include_str!("lua/enlist.lua").to_owned()));
+pub(super) fn enlist() -> &'static RedisScript {
+    static SCRIPT: LazyLock<RedisScript> =
+        LazyLock::new(|| RedisScript::new(include_str!("lua/enlist.lua")));
     &SCRIPT
-}
-
-/// The text of a script, and the hash by which a server knows it.
-#[derive(Debug)]
-pub(super) struct Code {
-    text: String,
-    hash: String,
-}
-
-impl Code {
-    fn new(text: String) -> Self {
-        Self {
-            hash: Script::new(&text).get_hash().to_owned(),
-            text,
-        }
-    }
-}
-
-/// One run of a script: its keys and arguments.
-///
-/// In place of the client's own `ScriptInvocation`, which answers a missing script by loading it at
-/// every master of a cluster, and so fails in all slots while one master is down.
-#[derive(Debug)]
-pub(super) struct Call {
-    code: &'static Code,
-    keys: Vec<Vec<u8>>,
-    args: Vec<Vec<u8>>,
-}
-
-impl Call {
-    pub(super) fn of(code: &'static Code) -> Self {
-        Self {
-            code,
-            keys: Vec::new(),
-            args: Vec::new(),
-        }
-    }
-
-    /// Adds a key, or each of several.
-    pub(super) fn key(&mut self, key: impl ToRedisArgs) -> &mut Self {
-        key.write_redis_args(&mut self.keys);
-        self
-    }
-
-    /// Adds an argument, or each of several.
-    pub(super) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
-        arg.write_redis_args(&mut self.args);
-        self
-    }
-
-    /// Runs the script; a server that lacks it is sent the text.
-    pub(super) async fn run(
-        &self,
-        connection: &mut (impl ConnectionLike + Send),
-    ) -> Result<Value, RedisError> {
-        let known = self.command("EVALSHA", &self.code.hash);
-        match known.query_async(connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let whole = self.command("EVAL", &self.code.text);
-                whole.query_async(connection).await
-            }
-            answer => answer,
-        }
-    }
-
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = cmd(name);
-        command
-            .arg(script)
-            .arg(self.keys.len())
-            .arg(&self.keys)
-            .arg(&self.args);
-        command
-    }
 }
 
 /// The negative codes of the scripts.

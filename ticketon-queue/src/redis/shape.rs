@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::redis::Value;
-
+use super::call::RedisCall;
 use super::decode::{Fields, corrupt};
 use super::keys::RoomKeys;
-use super::script::{Call, Verb};
+use super::reply::Reply;
+use super::script::Verb;
 use crate::config::RoomConfig;
 use crate::draw::DrawKey;
 use crate::error::StoreError;
@@ -36,7 +36,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Reads the fields named by [`FIELDS`]; `None` when there is no such room.
-    pub(super) fn read(event: &EventId, reply: Value) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(event: &EventId, reply: Reply) -> Result<Option<Self>, StoreError> {
         const CONTEXT: &str = "reading a room's config";
         let mut fields = Fields::new(CONTEXT, reply)?;
         let Some(epoch) = fields.optional_text("epoch")? else {
@@ -76,18 +76,20 @@ impl Shape {
     }
 
     /// A call of a verb with everything that `prelude.lua` wants.
-    pub(super) fn invocation(&self, verb: Verb, now: &str) -> Call {
-        let mut invocation = Call::of(verb.script());
+    pub(super) fn invocation(&self, verb: Verb, now: &str) -> RedisCall {
+        let mut invocation = RedisCall::script(verb.script());
+        for key in &self.spelled {
+            invocation.key(key);
+        }
         invocation
-            .key(&self.spelled)
             .arg(&self.stamp)
             .arg(now)
-            .arg(self.config.lanes().len());
+            .arg(self.config.lanes().len().to_string());
         invocation
     }
 
     /// Adds the set of a broker's connections to the keys.
-    pub(super) fn add_connections(&self, invocation: &mut Call, broker: BrokerId) {
+    pub(super) fn add_connections(&self, invocation: &mut RedisCall, broker: BrokerId) {
         invocation.key(self.keys.connections(broker));
     }
 

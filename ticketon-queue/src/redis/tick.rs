@@ -1,7 +1,8 @@
 //! What is due: ends what ran out, then promotes.
 
 use super::RedisStore;
-use super::script::{Call, Verb};
+use super::call::RedisCall;
+use super::script::Verb;
 use super::shape::Shape;
 use crate::error::StoreError;
 use crate::id::EventId;
@@ -12,8 +13,8 @@ pub(super) async fn tick(
     event: &EventId,
     batch: usize,
 ) -> Result<Option<Tick>, StoreError> {
-    let write = |_: &Shape, call: &mut Call| {
-        call.arg(batch.min(MAX_BATCH));
+    let write = |_: &Shape, call: &mut RedisCall| {
+        call.arg(batch.min(MAX_BATCH).to_string());
     };
     store
         .call(event, Verb::Tick, write, |_, code, mut fields| match code {
