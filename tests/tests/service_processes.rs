@@ -249,6 +249,42 @@ async fn two_processes_serve_one_line_and_one_may_die() {
     }
 }
 
+/// What an operator made of the event `demo` stays through restarts, which make the room only if there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_operators_demo() {
+    let redis = RedisServer::start().await;
+    let mut app = AppProcess::builder(workspace_bin("reference-app").await)
+        .args(["--redis-url", &redis.url()])
+        .env("TICKETON_ADMIN_TOKEN", ADMIN)
+        .start()
+        .await;
+    let http = Client::new();
+    let room = app.url("/admin/rooms/demo");
+    let numbers = async || -> Value {
+        let answer = http.get(&room).bearer_auth(ADMIN).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let made = numbers().await;
+    assert_eq!(made["admitPerSecond"], 6);
+    let config = json!({"capacity": 77, "admitPerSecond": 24, "maxWaiting": 5_000});
+    let put = http.put(&room).bearer_auth(ADMIN).json(&config);
+    assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
+    let pause = http.post(format!("{room}/pause")).bearer_auth(ADMIN);
+    assert_eq!(pause.send().await.unwrap().status(), StatusCode::OK);
+
+    app.restart().await;
+    let kept = numbers().await;
+    for (name, expected) in [
+        ("capacity", json!(77)),
+        ("admitPerSecond", json!(24)),
+        ("state", json!("paused")),
+    ] {
+        assert_eq!(kept[name], expected, "{name}: {kept}");
+    }
+    let greeting = app.output();
+    assert!(greeting.contains("about 10 seconds"), "{greeting}");
+}
+
 /// A broker alone admits nobody; with a dispatcher beside it the line moves.
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_share_the_work() {

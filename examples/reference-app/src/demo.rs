@@ -16,21 +16,35 @@ use tokio::sync::watch;
 pub(crate) const DEMO: &str = "demo";
 /// How many fans are ahead of the first visitor.
 pub(crate) const CROWD: u64 = 240;
-/// Admissions a second.
-pub(crate) const ADMIT_PER_SECOND: u32 = 6;
 /// Fans of this process at the most.
 const MAX_FANS: usize = 20_000;
 /// How often the line is topped up.
 const TOP_UP_EVERY: Duration = Duration::from_millis(250);
 
-/// The demo's config: six admissions a second, and never full in practice.
+/// Makes the demo's room if there is none, and returns how long the crowd takes to get in. A room
+/// that is there stays as its operator left it.
 ///
 /// # Errors
-/// Never with these numbers.
-pub(crate) fn config() -> Result<RoomConfig, ConfigError> {
+/// When the store failed.
+pub(crate) async fn open(queue: &WaitingQueue, event: &EventId) -> Result<Duration, QueueError> {
+    let pace = match queue.numbers(event).await {
+        Ok(numbers) => numbers.config.admit_per_second(),
+        Err(QueueError::UnknownEvent { .. }) => {
+            let config = config()?;
+            let pace = config.admit_per_second();
+            queue.ensure_room(event, config).await?;
+            pace
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Duration::from_secs(CROWD.div_ceil(u64::from(pace))))
+}
+
+/// The demo's config: six admissions a second, and never full in practice.
+fn config() -> Result<RoomConfig, ConfigError> {
     RoomConfig::builder()
         .capacity(60)
-        .admit_per_second(ADMIT_PER_SECOND)
+        .admit_per_second(6)
         .claim_ttl_seconds(90)
         .entry_ttl_seconds(600)
         .away_grace_seconds(120)

@@ -60,9 +60,10 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let (stop, stopped) = watch::channel(false);
     let crowd = demo::Crowd::new(&queue, stopped.clone());
     let with_demo = !args.no_demo && args.role != Role::Dispatcher;
+    let mut demo_takes = None;
     if with_demo {
         let event = EventId::new(demo::DEMO)?;
-        queue.ensure_room(&event, demo::config()?).await?;
+        demo_takes = Some(demo::open(&queue, &event).await?);
         tokio::spawn(crowd.clone().keep_line(event, Arc::clone(queue.clock())));
     }
     let app = app::app(&app::Parts {
@@ -75,7 +76,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         stopping: stopped.clone(),
     });
     tokio::spawn(upkeep(metrics, stopped.clone()));
-    greet(&args, address, made_up.as_deref(), with_demo);
+    greet(&args, address, made_up.as_deref(), demo_takes);
     serve(listener, app, queue, stop).await
 }
 
@@ -106,7 +107,12 @@ fn whole(error: &dyn std::error::Error) -> String {
 }
 
 /// Tells the person at the terminal where to go.
-fn greet(args: &Args, address: std::net::SocketAddr, key: Option<&str>, with_demo: bool) {
+fn greet(
+    args: &Args,
+    address: std::net::SocketAddr,
+    key: Option<&str>,
+    demo_takes: Option<Duration>,
+) {
     println!("Ticketon is running.");
     if args.role != Role::Dispatcher {
         println!("  Visitors   http://{address}/");
@@ -115,11 +121,11 @@ fn greet(args: &Args, address: std::net::SocketAddr, key: Option<&str>, with_dem
             None => println!("  Operator   http://{address}/operator (with your admin token)"),
         }
     }
-    if with_demo {
-        let seconds = demo::CROWD / u64::from(demo::ADMIT_PER_SECOND);
+    if let Some(takes) = demo_takes {
         println!(
-            "  {} simulated fans are ahead of you; about {seconds} seconds.",
-            demo::CROWD
+            "  {} simulated fans are ahead of you; about {} seconds.",
+            demo::CROWD,
+            takes.as_secs()
         );
     }
     if args.redis_url.is_none() {
