@@ -43,6 +43,8 @@ pub struct RedisStoreBuilder {
     root_certificate: Option<Vec<u8>>,
     response_timeout: Duration,
     clock: Option<Arc<dyn Clock>>,
+    #[cfg(feature = "conformance")]
+    removed_guards: std::collections::BTreeSet<String>,
 }
 
 impl fmt::Debug for RedisStoreBuilder {
@@ -64,6 +66,8 @@ impl RedisStoreBuilder {
             root_certificate: None,
             response_timeout: RESPONSE_TIMEOUT,
             clock: None,
+            #[cfg(feature = "conformance")]
+            removed_guards: Default::default(),
         }
     }
 
@@ -105,6 +109,23 @@ impl RedisStoreBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// Removes a guard from the store's scripts, for a test that shows what the guard prevents.
+    ///
+    /// # Panics
+    /// If no script has a guard of this name.
+    #[cfg(feature = "conformance")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_guard(mut self, name: &str) -> Self {
+        let guards = super::guards();
+        assert!(
+            guards.contains(name),
+            "no script has the guard {name:?}, but {guards:?}"
+        );
+        self.removed_guards.insert(name.to_owned());
         self
     }
 
@@ -150,6 +171,8 @@ impl RedisStoreBuilder {
             shapes: Arc::new(Shapes::default()),
             clock: self.clock,
             draw_keys: DrawKeys::random(),
+            #[cfg(feature = "conformance")]
+            unguarded: super::guards::Unguarded::without(&self.removed_guards),
         })
     }
 

@@ -46,9 +46,9 @@ pub(super) async fn save_room(
         }
         let mut invocation = match &known {
             Some(shape) if *shape.config == *config => return Ok(RoomSaved::Same),
-            Some(shape) => shape.invocation(VERB, &store.now()),
+            Some(shape) => shape.invocation(store.script(VERB), &store.now()),
             None => {
-                let mut invocation = RedisCall::script(VERB.script());
+                let mut invocation = RedisCall::script(store.script(VERB));
                 for key in RoomKeys::new(event).fixed() {
                     invocation.key(key);
                 }

@@ -14,10 +14,13 @@ const FEED_LENGTH: usize = 1_000;
 macro_rules! verbs {
     ($($verb:ident = $name:literal,)+) => {
         /// What a script does.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(super) enum Verb { $($verb,)+ }
 
         impl Verb {
+            #[cfg(feature = "conformance")]
+            pub(super) const ALL: &[Self] = &[$(Self::$verb,)+];
+
             /// Its name in metrics, spans and errors, and its file's.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Self::$verb => $name,)+ }
@@ -27,11 +30,17 @@ macro_rules! verbs {
             pub(super) fn script(self) -> &'static RedisScript {
                 match self {
                     $(Self::$verb => {
-                        static SCRIPT: LazyLock<RedisScript> = LazyLock::new(|| {
-                            room_script(include_str!(concat!("lua/", $name, ".lua")))
-                        });
+                        static SCRIPT: LazyLock<RedisScript> =
+                            LazyLock::new(|| RedisScript::new(Verb::$verb.text()));
                         &SCRIPT
                     })+
+                }
+            }
+
+            /// The text of the script.
+            pub(super) fn text(self) -> String {
+                match self {
+                    $(Self::$verb => room_script(include_str!(concat!("lua/", $name, ".lua"))),)+
                 }
             }
         }
@@ -55,12 +64,12 @@ verbs! {
     TakeOver = "take_over",
 }
 
-fn room_script(verb: &str) -> RedisScript {
-    RedisScript::new(format!(
+fn room_script(verb: &str) -> String {
+    format!(
         "local MAX_BATCH, BROKER_LEASE_MS, OUTAGE_MS, GONE_TTL_MS, FEED_LENGTH = \
          {MAX_BATCH}, {BROKER_LEASE_MS}, {OUTAGE_MS}, {GONE_TTL_MS}, {FEED_LENGTH}\n{}\n{verb}",
         include_str!("lua/prelude.lua"),
-    ))
+    )
 }
 
 /// Adds a room to the set of all rooms; it stands alone, because the set is in another slot.

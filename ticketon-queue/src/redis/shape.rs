@@ -5,11 +5,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::call::RedisCall;
+use super::call::{RedisCall, RedisScript};
 use super::decode::{Fields, corrupt};
 use super::keys::RoomKeys;
 use super::reply::Reply;
-use super::script::Verb;
 use crate::config::RoomConfig;
 use crate::draw::DrawKey;
 use crate::error::StoreError;
@@ -75,9 +74,9 @@ impl Shape {
         }))
     }
 
-    /// A call of a verb with everything that `prelude.lua` wants.
-    pub(super) fn invocation(&self, verb: Verb, now: &str) -> RedisCall {
-        let mut invocation = RedisCall::script(verb.script());
+    /// A call of a verb's script with everything that `prelude.lua` wants.
+    pub(super) fn invocation(&self, script: &'static RedisScript, now: &str) -> RedisCall {
+        let mut invocation = RedisCall::script(script);
         for key in &self.spelled {
             invocation.key(key);
         }
