@@ -9,18 +9,20 @@ mod headers;
 mod identity;
 mod problem;
 mod queue;
+mod reply;
 mod route;
 mod sse;
 mod wire;
 
 pub use admin::{AdminHttp, AdminToken};
 pub use headers::{
-    ADMISSION_HEADER, AdmissionSource, admission_cookie, admission_from, cookie, is_prefetch,
-    is_same_origin, prefers_page, safe_return,
+    ADMISSION_HEADER, AdmissionSource, accepts, admission_cookie, admission_from, cookie,
+    is_prefetch, is_same_origin, prefers_page, safe_return,
 };
 pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};
 pub use problem::{Code, Problem};
 pub use queue::QueueHttp;
+pub use reply::{empty, event_of, events, json_response, without_body};
 pub use route::{
     ADMIN_ROUTES, Access, Body, Endpoint, Inbound, Op, Params, ROUTES, Route, is_decodable,
     method_not_allowed, not_found, too_large, undecodable,

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use sha2::Sha256;
 
 use super::identity::bearer;
 use super::problem::{Code, Problem};
-use super::queue::{event_of, json_response, without_body};
+use super::reply::{event_of, json_response, without_body};
 use super::route::{ADMIN_ROUTES, Body, Endpoint, Inbound, Op, Route};
 use super::wire;
 use crate::config::RoomConfig;
@@ -62,6 +62,19 @@ impl AdminToken {
         tag.verify_slice(&self.expected).is_ok()
     }
 
+    /// Whether a call carries it, as `Authorization: Bearer <admin token>`.
+    ///
+    /// # Errors
+    /// 401 `unauthenticated` without a token, 403 `forbidden` with another.
+    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        match bearer(headers) {
+            Some(token) if self.matches(token) => Ok(()),
+            Some(_) => Err(Problem::new(Code::FORBIDDEN).detail("the admin token is wrong")),
+            None => Err(Problem::new(Code::UNAUTHENTICATED)
+                .detail("Authorization: Bearer <admin token> is missing")),
+        }
+    }
+
     fn tag_of(tag: &Hmac<Sha256>, token: &str) -> Vec<u8> {
         tag.clone()
             .chain_update(token)
@@ -89,16 +102,7 @@ impl AdminHttp {
     }
 
     async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
-        match bearer(&request.headers) {
-            Some(token) if self.token.matches(token) => {}
-            Some(_) => {
-                return Err(Problem::new(Code::FORBIDDEN).detail("the admin token is wrong"));
-            }
-            None => {
-                return Err(Problem::new(Code::UNAUTHENTICATED)
-                    .detail("Authorization: Bearer <admin token> is missing"));
-            }
-        }
+        self.token.check(&request.headers)?;
         match op {
             Op::LIST_ROOMS => self.list(request).await,
             Op::GET_ROOM => self.numbers(&event_of(request)?).await,

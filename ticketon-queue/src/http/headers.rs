@@ -123,7 +123,8 @@ pub fn prefers_page(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// Whether `Accept` names this type.
-pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+#[must_use]
+pub fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     headers
         .get_all(header::ACCEPT)
         .iter()

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 
 use super::headers::{AdmissionSource, accepts, admission_from, is_prefetch, is_same_origin};
 use super::identity::Principal;
 use super::problem::{Code, Problem};
+use super::reply::{empty, event_of, events, json_response, without_body};
 use super::route::{Body, Endpoint, Inbound, Op, ROUTES, Route};
 use super::sse::SseEvent;
 use super::wire;
@@ -288,12 +288,6 @@ fn form_of(request: &Inbound) -> Result<Form, Problem> {
         .detail("Accept text/event-stream to join and stream, or application/json to join and ask"))
 }
 
-/// The event of the path.
-pub(super) fn event_of(request: &Inbound) -> Result<EventId, Problem> {
-    let text = request.params.get("eventId").unwrap_or_default();
-    EventId::new(text).map_err(|error| Problem::from(&error))
-}
-
 /// `<epoch>-<sequence>`; the sequence of a drawn place is below zero: `<epoch>--5`.
 fn parse_id(id: &str) -> Option<(u64, i64)> {
     let (epoch, sequence) = id.split_once('-')?;
@@ -327,53 +321,4 @@ fn closed_event(update: &ClosedUpdate) -> SseEvent {
             reason: update.reason,
         }),
     )
-}
-
-fn events(events: impl futures_util::Stream<Item = SseEvent> + Send + 'static) -> Response<Body> {
-    let mut response = Response::new(Body::Events(events.boxed()));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "text/event-stream"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Accept"),
-        // Compression would hold events back.
-        (header::CONTENT_ENCODING, "identity"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-}
-
-/// An answer to this method: to `HEAD` goes what `GET` would get, but its body.
-pub(super) fn without_body(method: &Method, response: Response<Body>) -> Response<Body> {
-    if *method == Method::HEAD {
-        return response.map(|_| Body::Empty);
-    }
-    response
-}
-
-/// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::Empty);
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// An answer in JSON.
-pub(super) fn json_response(status: StatusCode, body: &impl serde::Serialize) -> Response<Body> {
-    let mut response = Response::new(Body::Full(Bytes::from(wire::text(body))));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::VARY, "Accept"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
 }
