@@ -3,6 +3,7 @@
 //! `SeatMap` is the pure state machine and the reference; [`SeatStore`] is the port that
 //! backends implement; [`SeatLedger`] knows what is sold for good. Nothing here knows of payments.
 
+pub mod best;
 pub mod hold;
 pub mod ledger;
 pub mod state;

@@ -1,0 +1,7 @@
+//! Best available: which seats to offer to who names none.
+
+pub mod adjacent;
+#[cfg(test)]
+mod oracle;
+
+pub use adjacent::pick;
