@@ -1,0 +1,113 @@
+//! Following the ledger: what is sold is sold, whatever the map thought.
+
+use ticketon_queue::{UnixMs, UserId};
+
+use super::SeatMap;
+use crate::seat::hold::{EndReason, HoldId};
+use crate::seat::state::SeatState;
+use crate::seat::store::{Mapped, SeatSync, Synced};
+use crate::venue::SeatIndex;
+
+impl SeatMap {
+    /// See [`SeatStore::sync`](crate::seat::SeatStore::sync).
+    pub fn sync(&mut self, epoch: u64, batch: &[SeatSync], now: UnixMs) -> Mapped<Synced> {
+        self.changing(Some(epoch), |map| {
+            let all = map.spec.seats;
+            let known = |seat: &SeatIndex| seat.get() < all;
+            let mut lost = Vec::new();
+            for one in batch {
+                match one {
+                    SeatSync::Sold { user, fence, seats } => {
+                        for seat in seats.iter().copied().filter(known) {
+                            lost.extend(map.sync_sold(seat, user, *fence, now));
+                        }
+                    }
+                    SeatSync::Released { fence, seats, .. } => {
+                        for seat in seats.iter().copied().filter(known) {
+                            map.sync_released(seat, *fence, now);
+                        }
+                    }
+                }
+            }
+            Synced {
+                changed: map.written.len() as u64,
+                lost,
+            }
+        })
+    }
+
+    /// One seat was sold under a fence. Answers the hold of somebody else that ended over it.
+    fn sync_sold(
+        &mut self,
+        seat: SeatIndex,
+        user: &UserId,
+        fence: u64,
+        now: UnixMs,
+    ) -> Option<HoldId> {
+        let owner = self.owner(seat);
+        let mut lost = None;
+        match self.state(seat) {
+            // It was sold and given back: this message comes late.
+            SeatState::Free if owner == fence => return None,
+            SeatState::Sold if owner >= fence => return None,
+            SeatState::Sold => self.count_unsold(owner),
+            SeatState::Held if owner == fence => {
+                self.take_from(fence, seat, EndReason::Sold, now);
+            }
+            SeatState::Held => lost = self.lose(owner, seat, now),
+            SeatState::Free | SeatState::Blocked => {}
+        }
+        self.put(seat, SeatState::Sold, Some(fence));
+        self.count_sold(fence, user);
+        lost
+    }
+
+    /// A seat that is held turns out to be sold to somebody else. A hold that is being paid with keeps
+    /// its other seats: the ledger decides about it. Answers the hold if it ended.
+    fn lose(&mut self, fence: u64, seat: SeatIndex, now: UnixMs) -> Option<HoldId> {
+        let hold = &self.holds.get(&fence)?.hold;
+        let (id, is_pinned) = (hold.id, hold.deadline_ms.is_none());
+        let ended = if is_pinned {
+            self.take_from(fence, seat, EndReason::Lost, now)
+        } else {
+            self.end(fence, EndReason::Lost, now).is_some()
+        };
+        ended.then_some(id)
+    }
+
+    /// One seat that was sold under a fence is given back.
+    fn sync_released(&mut self, seat: SeatIndex, fence: u64, now: UnixMs) {
+        if self.owner(seat) != fence {
+            return;
+        }
+        match self.state(seat) {
+            SeatState::Sold => self.count_unsold(fence),
+            SeatState::Held => {
+                self.take_from(fence, seat, EndReason::Released, now);
+            }
+            SeatState::Free | SeatState::Blocked => return,
+        }
+        self.put(seat, SeatState::Free, None);
+    }
+
+    /// One seat more is sold under this fence.
+    pub(super) fn count_sold(&mut self, fence: u64, user: &UserId) {
+        let sold = self.sold.entry(fence).or_insert_with(|| (user.clone(), 0));
+        sold.1 += 1;
+        let user = sold.0.clone();
+        self.update_user(&user, |has| has.sold += 1);
+    }
+
+    /// One seat less is.
+    pub(super) fn count_unsold(&mut self, fence: u64) {
+        let Some((user, count)) = self.sold.get_mut(&fence) else {
+            return;
+        };
+        let user = user.clone();
+        *count -= 1;
+        if *count == 0 {
+            self.sold.remove(&fence);
+        }
+        self.update_user(&user, |has| has.sold = has.sold.saturating_sub(1));
+    }
+}
