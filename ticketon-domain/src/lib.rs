@@ -3,5 +3,6 @@
 //! Each folder is an aggregate: its model, its service, its ports. Backends live in `adapter` and are
 //! never imported by an aggregate. The waiting room is [`ticketon_queue`]'s.
 
+pub mod adapter;
 pub mod seat;
 pub mod venue;

@@ -1,0 +1,3 @@
+//! Backends of the ports: what they store into, and nothing about why.
+
+pub mod memory;
