@@ -26,7 +26,7 @@ use std::time::Duration;
 use ticketon_queue::{EventId, ManualClock, QueueStore, RedisStore};
 
 use self::life::Life;
-pub use self::search::{Failure, LIFE, Search, search};
+pub use self::search::{Failure, Search, search};
 pub use self::step::{Fence, Joining, Step, Verb};
 use crate::{RedisCluster, RedisServer};
 

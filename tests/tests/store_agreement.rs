@@ -102,6 +102,14 @@ async fn lives_that_broke_something_stay_whole() {
             Step::Wait(20_000),
             Step::Ask(0, Verb::Join(vec![poll(3)])),
         ],
+        // Two slots were given on the spot while no dispatcher ticked, and given back when one did.
+        vec![
+            Step::Ask(0, Verb::Join(vec![poll(0), poll(1)])),
+            Step::Wait(2_000),
+            Step::Ask(0, Verb::Join(vec![poll(2)])),
+            Step::Wait(4_000),
+            Step::Ask(0, Verb::Tick(1_000)),
+        ],
     ];
     let bench = Bench::with_redis().await;
     for life in lives {
@@ -246,5 +254,67 @@ fn thousands_at_once_give_the_same_answers() {
             redis.observe(&event, broker(0), &observe).await.unwrap(),
             Some(wanted)
         );
+    });
+}
+
+#[test]
+fn more_than_one_sweep_ends_keep_their_slots() {
+    const PEOPLE: usize = 2_500;
+    let runtime = Runtime::new().unwrap();
+    let (_server, clock, redis) = redis(&runtime);
+    runtime.block_on(async {
+        let event = EventId::new("no-shows").unwrap();
+        let config = |capacity| {
+            let config = RoomConfig::builder()
+                .capacity(capacity)
+                .admit_per_second(10_000)
+                .claim_ttl_seconds(2);
+            config.build().unwrap()
+        };
+        let poll = |index: usize| JoinRequest {
+            user: UserId::new(format!("u{index}")).unwrap(),
+            lane: None,
+            presence: Presence::Poll,
+            resume: None,
+        };
+        redis.save_room(&event, &config(2_500)).await.unwrap();
+        let mut model = Room::new(config(2_500), START_MS);
+        let join = async |model: &mut Room, people: std::ops::Range<usize>| {
+            let batch: Vec<_> = people.map(poll).collect();
+            let now = clock.now_ms();
+            let wanted: Vec<_> = batch.iter().map(|one| model.join(one, now)).collect();
+            let got = redis.join(&event, &batch).await.unwrap();
+            assert_eq!(got.as_ref(), Some(&wanted));
+            let numbers = model.numbers(now);
+            assert_eq!(
+                redis.numbers(&event).await.unwrap().as_ref(),
+                Some(&numbers)
+            );
+            (numbers.admitted_total, numbers.expired_total)
+        };
+        let tick = async |model: &mut Room| {
+            let wanted = model.tick(1_000, clock.now_ms());
+            let got = redis.tick(&event, 1_000).await.unwrap();
+            assert_eq!(got.as_ref(), Some(&wanted));
+            (wanted.expired, wanted.promoted, wanted.more)
+        };
+
+        let all = PEOPLE as u64;
+        assert_eq!(join(&mut model, 0..PEOPLE).await, (all, 0));
+        clock.advance(Duration::from_secs(2));
+        let newcomers = PEOPLE..PEOPLE + 2;
+        assert_eq!(
+            join(&mut model, newcomers).await,
+            (all, 1_000),
+            "one sweep, and the rest is the tick's"
+        );
+        model.save(&config(100), clock.now_ms());
+        redis.save_room(&event, &config(100)).await.unwrap();
+        assert_eq!(
+            tick(&mut model).await,
+            (1_000, 0, true),
+            "500 of 100 slots are not free yet"
+        );
+        assert_eq!(tick(&mut model).await, (500, 2, false));
     });
 }

@@ -183,6 +183,7 @@ macro_rules! __promises {
             alone a_room_is_made_changed_and_listed,
             together q1_many_dispatchers_never_admit_beyond_the_capacity,
             alone q1_a_lapsed_lease_that_nobody_swept_takes_no_slot,
+            alone q1_a_slot_given_on_the_spot_is_not_given_back,
             alone q1_a_smaller_capacity_admits_nobody_until_leases_end,
             alone q2_a_lane_keeps_its_order_and_lanes_share_by_weight,
             alone q2_a_lane_that_was_empty_has_saved_nothing_up,

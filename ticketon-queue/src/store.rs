@@ -438,7 +438,9 @@ pub trait QueueStore: Send + Sync + std::fmt::Debug + 'static {
     /// [`StoreError`] when the store failed.
     async fn rooms(&self) -> Result<Vec<EventId>, StoreError>;
 
-    /// Joins up to [`MAX_BATCH`] people, in order. Idempotent: who has a place or a live lease keeps it.
+    /// Joins up to [`MAX_BATCH`] people, in order. Idempotent: who has a place or a live lease keeps it. Before
+    /// somebody is admitted on the spot, leases that ran out are ended as [`Self::tick`] ends them: a slot whose
+    /// lease merely ran out may be given back after an outage.
     ///
     /// # Errors
     /// [`StoreError`] when the store failed; any of them may have joined.

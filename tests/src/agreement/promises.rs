@@ -109,6 +109,8 @@ pub(super) struct Witness {
     heard_of: HashMap<UserId, (i64, i64)>,
     /// When each broker was registered: its lease cannot run out sooner than its length after that.
     registered: HashMap<BrokerId, i64>,
+    /// The most that may be admitted at a time: the capacity, and whoever was in when it shrank.
+    most_admitted: u64,
     last_fence: u64,
     last_sequence: HashMap<LaneName, i64>,
     /// The fences of each user's admissions.
@@ -145,6 +147,7 @@ impl Witness {
             passed_ms: 0,
             heard_of: HashMap::new(),
             registered: HashMap::new(),
+            most_admitted: u64::from(numbers.config.capacity()),
             last_fence: 0,
             last_sequence: HashMap::new(),
             fences: HashMap::new(),
@@ -188,6 +191,7 @@ impl Witness {
                 .map_err(|why| format!("Q8: {} was {was:?} and is {is:?}: {why}", change.user))?;
         }
         totals(call, before, after).map_err(|why| format!("Q3: {why}, in {:?}", after.numbers))?;
+        self.capacity(call, before, after)?;
         self.admissions(call, before, after)?;
         self.shares(call, before, after)
     }
@@ -357,6 +361,25 @@ impl Witness {
                 bucket.fill(0, &after.numbers);
             }
         }
+    }
+
+    /// Q1: at no time are more admitted than the capacity, whatever was given back after an outage. Only a capacity that
+    /// shrinks leaves more inside; a tick looks at everybody, so whoever is in after it is all that is left of them.
+    fn capacity(&mut self, call: &Call, before: &Snapshot, after: &Snapshot) -> Result<(), String> {
+        let capacity = u64::from(after.numbers.config.capacity());
+        self.most_admitted = self.most_admitted.max(capacity);
+        for at in [before, after] {
+            let (admitted, active) = (at.leases().count() as u64, at.numbers.active);
+            hold!(
+                admitted.max(active) <= self.most_admitted,
+                "Q1: {admitted} are admitted, {active} by the numbers, {} may be",
+                self.most_admitted
+            );
+        }
+        if matches!(call, Call::Tick(_)) {
+            self.most_admitted = capacity.max(after.leases().count() as u64);
+        }
+        Ok(())
     }
 
     /// Q1, Q2, Q5 and Q7.

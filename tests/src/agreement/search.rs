@@ -6,17 +6,20 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::shrink::shrink;
+use super::step::Kind;
 use super::{Bench, Broken, Met, Step, Verb, step};
 
-/// Steps of one life.
-pub const LIFE: usize = 400;
+/// Steps of a long life.
+const LIFE: usize = 400;
+/// Steps of a short life.
+const SHORT_LIFE: usize = 40;
 
 /// Where to look for a life that breaks.
 #[derive(Debug, Clone, Copy)]
 pub struct Search {
     /// From the same seed come the same lives.
     pub seed: u64,
-    /// Steps to take, over all lives.
+    /// Steps to take at least, over all lives.
     pub steps: u64,
 }
 
@@ -25,8 +28,8 @@ pub struct Search {
 pub struct Failure {
     /// The seed of the search.
     pub seed: u64,
-    /// How many lives went well before.
-    pub life: u64,
+    /// How many steps went well before, in other lives.
+    pub before: u64,
     /// The steps that break, as short as could be found.
     pub steps: Vec<Step>,
     /// What they break.
@@ -35,8 +38,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, life, .. } = self;
-        let steps = (life + 1) * LIFE as u64;
+        let Self { seed, before, .. } = self;
         writeln!(f, "{}", self.broken.why)?;
         writeln!(f, "\nafter these steps, which make a regression test:")?;
         for step in &self.steps {
@@ -44,7 +46,8 @@ impl fmt::Display for Failure {
         }
         write!(
             f,
-            "found by: cargo xtask soak --seed {seed} --steps {steps}"
+            "found by: cargo xtask soak --seed {seed} --steps {}",
+            before + 1
         )
     }
 }
@@ -60,7 +63,7 @@ pub async fn search(
     mut progress: impl FnMut(&Met) -> bool,
 ) -> Result<Met, Box<Failure>> {
     let mut met = Met::default();
-    for life in 0..search.steps.div_ceil(LIFE as u64) {
+    for life in 0.. {
         let steps = steps(search.seed, life);
         match bench.live(&steps).await {
             Ok(one) => met += one,
@@ -68,28 +71,38 @@ pub async fn search(
                 let (steps, broken) = shrink(bench, steps, broken).await;
                 return Err(Box::new(Failure {
                     seed: search.seed,
-                    life,
+                    before: met.steps,
                     steps,
                     broken,
                 }));
             }
         }
-        if !progress(&met) {
+        if !progress(&met) || met.steps >= search.steps {
             break;
         }
     }
     Ok(met)
 }
 
-/// The steps of one life of a seed. Every fourth one may close its room for good; every fifth one begins
-/// with a draw, which is refused once somebody has joined.
+/// The steps of one life of a seed. Of three lives two are short, and in one of those the dispatchers doze: a room
+/// that has become busy is seldom quiet again, and what happens in a quiet one is to be met too. Every fourth one may
+/// close its room for good; every fifth one begins with a draw, which is refused once somebody has joined.
 fn steps(seed: u64, life: u64) -> Vec<Step> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&life.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let all = proptest::collection::vec(step::step(life.is_multiple_of(4)), LIFE);
+    let kind = Kind {
+        closes: life.is_multiple_of(4),
+        dozes: life % 3 == 1,
+    };
+    let length = if life.is_multiple_of(3) {
+        LIFE
+    } else {
+        SHORT_LIFE
+    };
+    let all = proptest::collection::vec(step::step(kind), length);
     let tree = all.new_tree(&mut runner);
     let mut steps = tree
         .unwrap_or_else(|reason| panic!("no steps: {reason}"))

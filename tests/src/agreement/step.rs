@@ -140,8 +140,18 @@ fn joining() -> impl Strategy<Value = Joining> {
     })
 }
 
-fn verb(closes: bool) -> impl Strategy<Value = Verb> {
-    let verbs = RoomVerb::ALL[..if closes { 6 } else { 5 }].to_vec();
+/// What kind of life it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// Whether the room may be closed, for good.
+    pub(super) closes: bool,
+    /// Whether the dispatchers tick seldom, and mostly after they were away.
+    pub(super) dozes: bool,
+}
+
+fn verb(kind: Kind) -> impl Strategy<Value = Verb> {
+    let verbs = RoomVerb::ALL[..if kind.closes { 6 } else { 5 }].to_vec();
+    let ticks = if kind.dozes { 2 } else { 8 };
     let connections = proptest::collection::vec((0..USERS, 0..3_u8), 0..5);
     let for_ms = proptest::sample::select(vec![-5, 0, 1_500, 60_000, 1_000_000_000]);
     prop_oneof![
@@ -154,7 +164,7 @@ fn verb(closes: bool) -> impl Strategy<Value = Verb> {
         5 => (0..USERS, fence()).prop_map(|(user, fence)| Verb::Claim(user, fence)),
         4 => (0..USERS, fence()).prop_map(|(user, fence)| Verb::Complete(user, fence)),
         2 => (0..USERS, fence(), for_ms).prop_map(|(user, fence, ms)| Verb::Extend(user, fence, ms)),
-        8 => proptest::sample::select(vec![0_usize, 1, 2, 1_000, 5_000]).prop_map(Verb::Tick),
+        ticks => proptest::sample::select(vec![0_usize, 1, 2, 1_000, 5_000]).prop_map(Verb::Tick),
         4 => (0..BROKERS).prop_map(Verb::Register),
         3 => (0..BROKERS).prop_map(Verb::Observe),
         2 => (0..BROKERS, 0..BROKERS, connections.clone()).prop_map(|(from, to, all)| Verb::Attach(from, to, all)),
@@ -164,8 +174,8 @@ fn verb(closes: bool) -> impl Strategy<Value = Verb> {
     ]
 }
 
-/// A step; the last state verb, which ends the room for good, only where that is wanted.
-pub(super) fn step(closes: bool) -> impl Strategy<Value = Step> {
+/// A step of such a life.
+pub(super) fn step(kind: Kind) -> impl Strategy<Value = Step> {
     let process = || 0..PROCESSES;
     // Around the outage limit, the claim and entry times, the grace, a broker's lease and a reason's life.
     let forward = proptest::sample::select(vec![
@@ -177,8 +187,8 @@ pub(super) fn step(closes: bool) -> impl Strategy<Value = Step> {
         9 => proptest::sample::select(vec![1_i64, 40, 100, 250, 900, 1_000, 2_000]).prop_map(Step::Wait),
         3 => forward.prop_map(Step::Wait),
         1 => back.prop_map(Step::Wait),
-        50 => (process(), verb(closes)).prop_map(|(by, verb)| Step::Ask(by, verb)),
-        8 => (process(), process(), verb(closes)).prop_map(|(by, again, verb)| Step::Lost(by, again, verb)),
+        50 => (process(), verb(kind)).prop_map(|(by, verb)| Step::Ask(by, verb)),
+        8 => (process(), process(), verb(kind)).prop_map(|(by, again, verb)| Step::Lost(by, again, verb)),
         4 => (process(), 0..12_u8).prop_map(|(by, back)| Step::Late(by, back)),
         1 => (0..BROKERS).prop_map(Step::Crash),
     ]

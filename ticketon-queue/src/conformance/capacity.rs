@@ -8,6 +8,7 @@ use super::test_room::{ALL, TestRoom, answered, built, event, pass, polls, user}
 use crate::clock::ManualClock;
 use crate::config::RoomConfig;
 use crate::id::{BrokerId, UserId};
+use crate::state::Reason;
 use crate::store::{Fenced, JoinReply, QueueStore, Standing};
 
 /// However many dispatchers tick at once, and whoever leaves meanwhile: the capacity is never exceeded,
@@ -116,6 +117,67 @@ pub async fn q1_a_lapsed_lease_that_nobody_swept_takes_no_slot(
         "{second:?}"
     );
     assert_eq!(room.numbers().await.active, 1);
+}
+
+/// The slot of a lapsed admission is given on the spot while no dispatcher ticks: that ends the admission, so
+/// that whatever comes afterwards (an outage, a clock that goes back, a late claim) cannot give it back.
+///
+/// # Panics
+/// If it is given back, and two people are in where one may be; or if the end is not counted and told.
+pub async fn q1_a_slot_given_on_the_spot_is_not_given_back(
+    store: &dyn QueueStore,
+    clock: &ManualClock,
+) {
+    for later_ms in [4_000, 20_000, -1_500] {
+        let event = event("q1-given");
+        let config = RoomConfig::builder()
+            .capacity(1)
+            .admit_per_second(1_000)
+            .claim_ttl_seconds(2)
+            .entry_ttl_seconds(7_200);
+        let room = TestRoom::make(store, &event, config).await;
+        room.join(&polls(0..1)).await;
+        let lapsed = room.lease(&user(0)).await;
+        pass(clock, 2_000);
+        let joined = room.join(&polls(1..3)).await;
+        assert!(
+            matches!(
+                joined[..],
+                [
+                    JoinReply::Admitted { new: true, .. },
+                    JoinReply::Waiting { new: true, .. }
+                ]
+            ),
+            "{joined:?}"
+        );
+        assert_eq!(
+            room.numbers().await.expired_total,
+            1,
+            "the slot was given by ending the admission that had it"
+        );
+        let fence = room.lease(&user(1)).await.fence;
+        assert!(matches!(room.claim(&user(1), fence).await, Fenced::Done(_)));
+
+        pass(clock, later_ms);
+        let expired = Standing::Gone {
+            reason: Reason::Expired,
+            fence: lapsed.fence,
+        };
+        assert_eq!(room.standing(&user(0)).await, expired, "before the tick");
+        let tick = room.tick(ALL).await;
+        assert_eq!(
+            (tick.active, tick.expired, tick.promoted),
+            (1, 0, 0),
+            "{later_ms} ms after the slot was given"
+        );
+        assert_eq!(room.standing(&user(0)).await, expired, "after the tick");
+        let late = room.claim(&user(0), lapsed.fence).await;
+        let ended = Fenced::Ended {
+            reason: Reason::Expired,
+        };
+        assert_eq!(late, ended, "a claim that comes late");
+        assert_eq!(room.numbers().await.active, 1);
+    }
 }
 
 /// A capacity that shrinks ends no lease, and admits nobody before enough of them have ended.

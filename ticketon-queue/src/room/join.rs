@@ -46,13 +46,7 @@ impl Room {
         let sequence = self.next_sequence(user, &lane);
         self.totals.joined += 1;
         self.forget_gone(user);
-        self.settle_budget(now);
-        let at_once = self.state == RoomState::Open
-            && self.waiting.is_empty()
-            && self.taken(now) < u64::from(self.config.capacity())
-            && self.budget_milli >= 1_000
-            && !self.is_guarded(now);
-        if at_once {
+        if self.admits_at_once(now) {
             let lease = self.admit(user.clone(), &lane, sequence, now);
             self.show_up(user, request.presence, now);
             return JoinReply::Admitted { lease, new: true };
@@ -69,6 +63,22 @@ impl Room {
             place: self.place(user, &lane, sequence),
             new: true,
         }
+    }
+
+    /// Whether a newcomer need not wait: nobody does, no time was lost, and pace and slots allow it. Ends first what
+    /// ran out, as a tick would, so that no slot is given that a tick could give back; more of it than one sweep ends
+    /// is left to the tick.
+    fn admits_at_once(&mut self, now: UnixMs) -> bool {
+        self.settle_budget(now);
+        let may = self.state == RoomState::Open
+            && self.waiting.is_empty()
+            && self.budget_milli >= 1_000
+            && !self.is_guarded(now);
+        if !may {
+            return false;
+        }
+        let (_, more) = self.sweep_leases(now);
+        !more && self.taken() < u64::from(self.config.capacity())
     }
 
     /// Gives up a place or an admission.

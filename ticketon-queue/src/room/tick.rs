@@ -45,8 +45,9 @@ impl Room {
         }
     }
 
-    /// Ends leases that ran out. After an outage, unclaimed ones get until the end of the grace instead.
-    fn sweep_leases(&mut self, now: UnixMs) -> (u64, bool) {
+    /// Ends leases that ran out, and answers how many and whether there are more. After an outage, unclaimed ones get
+    /// until the end of the grace instead.
+    pub(super) fn sweep_leases(&mut self, now: UnixMs) -> (u64, bool) {
         let due = due(&self.deadlines, now);
         let more = due.len() == MAX_BATCH;
         let mut expired = 0;
@@ -111,7 +112,7 @@ impl Room {
 
     fn promote(&mut self, batch: usize, now: UnixMs) -> usize {
         self.settle_budget(now);
-        let slots = u64::from(self.config.capacity()).saturating_sub(self.taken(now));
+        let slots = u64::from(self.config.capacity()).saturating_sub(self.taken());
         let budget = self.budget_milli.max(0).unsigned_abs() / 1_000;
         let room = usize::try_from(slots.min(budget))
             .unwrap_or(usize::MAX)

@@ -5,7 +5,7 @@
 -- OUT   0 {state, {reply, ...}} | -1 | -2
 --       reply: {0 kept or 1 new, WAITING, lane, sequence, rank, waiting} | {0 or 1, ADMITTED, lease}
 --              | {-3} broker lapsed | {-4} room full | {-5} refused by the state | {-6, ending}
--- FEED  one record when it opens the room
+-- FEED  one record when it opens the room, or ends what ran out to give its slot
 local refusal = open_room()
 if refusal then return refusal end
 local before = R.state
@@ -14,6 +14,19 @@ read_lanes('seq:')
 read_lanes('mark:')
 read_lanes('pass:')
 local length, waiting = lengths()
+
+local expired = 0
+
+-- Whether a newcomer need not wait: nobody does, no time was lost, and pace and slots allow it. Ends first
+-- what ran out, as a tick would, so that no slot is given that a tick could give back; more of it than one
+-- sweep ends is left to the tick, so a batch of joins sweeps once.
+local function admits_at_once()
+  settle_budget()
+  if R.state ~= 'open' or waiting > 0 or R.budget_milli < 1000 or guarded() then return false end
+  local ended, more = sweep_leases()
+  expired = expired + ended
+  return not more and taken() < R.capacity
+end
 
 local function join(user, lane, broker, owner, connections, resume, score)
   if broker ~= '' then
@@ -45,9 +58,7 @@ local function join(user, lane, broker, owner, connections, resume, score)
   put('joined', R.joined + 1)
   call('HDEL', GONE, user)
   call('ZREM', GONE_ENDS, user)
-  settle_budget()
-  if R.state == 'open' and waiting == 0 and R.budget_milli >= 1000 and not guarded()
-    and taken() < R.capacity then
+  if admits_at_once() then
     lease = new_lease(lane, sequence)
     write_lease(user, lease)
     call('ZREM', AWAY, user)
@@ -71,5 +82,5 @@ for i = 4, #ARGV, 7 do
     ARGV[i + 6])
 end
 flush()
-if R.state ~= before then record(0, 0, 0) end
+if R.state ~= before or expired > 0 then record(0, expired, 0) end
 return {0, R.state, replies}

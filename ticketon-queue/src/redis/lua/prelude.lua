@@ -147,10 +147,15 @@ local function live_leases()
   return call('ZCOUNT', ENTRY, '(' .. int(NOW), '+inf')
 end
 
--- Slots that count as taken: after an outage every lease, because the next tick may renew it.
+-- Slots that are taken: a lease has its slot until it is ended, because one that ran out may live
+-- again, by an outage or a clock that goes back. Whoever gives slots ends first what ran out.
 local function taken()
-  if guarded() then return call('ZCARD', ENTRY) end
-  return live_leases()
+  return call('ZCARD', ENTRY)
+end
+
+-- Whose time is up, at most 1,000, the earliest first.
+local function due(ends)
+  return call('ZRANGEBYSCORE', ends, '-inf', int(NOW), 'LIMIT', 0, MAX_BATCH)
 end
 
 local function settle_budget()
@@ -167,9 +172,7 @@ local function lease_text(lease)
     .. lease.sequence .. ':' .. lease.lane
 end
 
-local function lease_of(user)
-  local text = call('HGET', LEASE, user)
-  if not text then return nil end
+local function read_lease(text)
   local fence, admitted_at, claim_by, expires_at, claimed, sequence, lane =
     string.match(text, '^(%d+):(%-?%d+):(%-?%d+):(%-?%d+):([01]):(%-?%d+):(.+)$')
   assert(fence, 'a lease is not as it was written')
@@ -177,6 +180,11 @@ local function lease_of(user)
     text = text, fence = fence, admitted_at = admitted_at, claim_by = tonumber(claim_by),
     expires_at = tonumber(expires_at), claimed = claimed == '1', sequence = sequence, lane = lane,
   }
+end
+
+local function lease_of(user)
+  local text = call('HGET', LEASE, user)
+  return text and read_lease(text) or nil
 end
 
 local function deadline(lease)
@@ -238,6 +246,36 @@ local function live_lease(user)
   end_places({user}, {'expired:' .. lease.fence})
   put('expired', R.expired + 1)
   return nil
+end
+
+-- Ends leases that ran out, and answers how many and whether there are more. After an outage, unclaimed
+-- ones get until the end of the grace instead.
+local function sweep_leases()
+  local users = due(ENTRY)
+  if #users == 0 then return 0, false end
+  local leases = call('HMGET', LEASE, unpack(users))
+  for i = 1, #users do
+    assert(leases[i], 'a deadline has no lease')
+    leases[i] = read_lease(leases[i])
+  end
+  local ended, endings = {}, {}
+  for i, user in ipairs(users) do
+    local lease = leases[i]
+    if not lease.claimed and NOW < R.guard_until and lease.expires_at > NOW then
+      lease.claim_by = math.min(R.guard_until, lease.expires_at)
+      write_lease(user, lease)
+    else
+      ended[#ended + 1] = user
+      endings[#endings + 1] = 'expired:' .. lease.fence
+    end
+  end
+  if #ended > 0 then
+    call('ZREM', ENTRY, unpack(ended))
+    call('HDEL', LEASE, unpack(ended))
+    end_places(ended, endings)
+    put('expired', R.expired + #ended)
+  end
+  return #ended, #users == MAX_BATCH
 end
 
 -- "reason:fence" of a place that ended a short while ago, or nil.

@@ -10,35 +10,6 @@ assert(batch >= 0 and batch <= MAX_BATCH, 'a batch of promotions is too large')
 read_lanes('mark:')
 read_lanes('pass:')
 
-local function due(ends)
-  return call('ZRANGEBYSCORE', ends, '-inf', int(NOW), 'LIMIT', 0, MAX_BATCH)
-end
-
--- Ends leases that ran out. After an outage, unclaimed ones get until the end of the grace instead.
-local function sweep_leases()
-  local users = due(ENTRY)
-  if #users == 0 then return 0, false end
-  local ended, endings = {}, {}
-  for _, user in ipairs(users) do
-    local lease = lease_of(user)
-    assert(lease, 'a deadline has no lease')
-    if not lease.claimed and NOW < R.guard_until and lease.expires_at > NOW then
-      lease.claim_by = math.min(R.guard_until, lease.expires_at)
-      write_lease(user, lease)
-    else
-      ended[#ended + 1] = user
-      endings[#endings + 1] = 'expired:' .. lease.fence
-    end
-  end
-  if #ended > 0 then
-    call('ZREM', ENTRY, unpack(ended))
-    call('HDEL', LEASE, unpack(ended))
-    end_places(ended, endings)
-    put('expired', R.expired + #ended)
-  end
-  return #ended, #users == MAX_BATCH
-end
-
 local function end_line(users, ending)
   local endings = {}
   for i = 1, #users do endings[i] = ending end
