@@ -117,7 +117,7 @@ pub(super) struct Place {
 }
 
 /// A maximal stretch of free seats, `start..end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Block {
     pub(super) start: u32,
     pub(super) end: u32,
@@ -291,7 +291,7 @@ mod tests {
     fn lenient_looks_at_the_block_and_strict_at_all_runs() {
         // Free: the block 0..3, where two always leave one; and the block 10..14.
         let runs = [run(0, 5, (0, 5), 2), run(10, 4, (10, 4), 23)];
-        let free = |seat| seat < 3 || seat >= 10;
+        let free = |seat| !(3..10).contains(&seat);
         assert_eq!(pick(free, &runs, 2, Orphans::Lenient), Some(0));
         assert_eq!(pick(free, &runs, 2, Orphans::Strict), Some(10));
         assert_eq!(pick(free, &runs[..1], 2, Orphans::Strict), Some(0));
