@@ -2,10 +2,11 @@
 //!
 //! A call takes whatever has gathered while the calls before it were under way, so an idle room
 //! waits for nothing and a stampede costs one round trip a batch. Batches, calls in flight and
-//! joins in wait are bounded.
+//! joins in wait are bounded. A call that does not end, because the store panics or its runtime
+//! goes away, fails its joins and gives back what it took.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -21,6 +22,7 @@ const IN_FLIGHT: usize = 4;
 const WAITING: usize = 20_000;
 
 type Answer = Result<Option<JoinReply>, StoreError>;
+type Rooms = HashMap<EventId, Gathered>;
 
 #[derive(Debug, Default)]
 struct Gathered {
@@ -32,7 +34,7 @@ struct Gathered {
 #[derive(Debug)]
 pub(crate) struct Joins {
     store: Arc<dyn QueueStore>,
-    rooms: Mutex<HashMap<EventId, Gathered>>,
+    rooms: Mutex<Rooms>,
 }
 
 impl Joins {
@@ -47,7 +49,7 @@ impl Joins {
     pub(crate) async fn join(self: &Arc<Self>, event: &EventId, request: JoinRequest) -> Answer {
         let (answer, answered) = oneshot::channel();
         let start = {
-            let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rooms = self.lock();
             let room = rooms.entry(event.clone()).or_default();
             if room.waiting.len() >= WAITING {
                 return Err(StoreError::Busy {
@@ -61,7 +63,12 @@ impl Joins {
             start
         };
         if start {
-            tokio::spawn(Arc::clone(self).send_all(event.clone()));
+            let in_flight = InFlight {
+                joins: Arc::clone(self),
+                event: event.clone(),
+                has_ended: false,
+            };
+            tokio::spawn(in_flight.send_all());
         }
         answered.await.unwrap_or_else(|lost| {
             Err(StoreError::Unavailable {
@@ -71,11 +78,26 @@ impl Joins {
         })
     }
 
-    async fn send_all(self: Arc<Self>, event: EventId) {
-        while let Some((requests, answers)) = self.next_batch(&event) {
+    fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the calls of a room under way: it counts as one for as long as it exists.
+#[derive(Debug)]
+struct InFlight {
+    joins: Arc<Joins>,
+    event: EventId,
+    /// Whether it found nothing more to do, and no longer counts.
+    has_ended: bool,
+}
+
+impl InFlight {
+    async fn send_all(mut self) {
+        while let Some((requests, answers)) = self.next_batch() {
             metrics::histogram!("ticketon_join_batch")
                 .record(u32::try_from(requests.len()).unwrap_or(u32::MAX));
-            match self.store.join(&event, &requests).await {
+            match self.joins.store.join(&self.event, &requests).await {
                 Ok(None) => reply(answers, |_| Ok(None)),
                 Ok(Some(replies)) if replies.len() == answers.len() => {
                     count(&replies);
@@ -104,23 +126,41 @@ impl Joins {
         }
     }
 
+    /// What has gathered. If nothing has, the call ends under the lock that showed it: a join that comes later
+    /// starts another.
     #[allow(clippy::type_complexity)]
-    fn next_batch(
-        &self,
-        event: &EventId,
-    ) -> Option<(Vec<JoinRequest>, Vec<oneshot::Sender<Answer>>)> {
-        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = rooms.get_mut(event)?;
+    fn next_batch(&mut self) -> Option<(Vec<JoinRequest>, Vec<oneshot::Sender<Answer>>)> {
+        let mut rooms = self.joins.lock();
+        let room = rooms.get_mut(&self.event)?;
         if room.waiting.is_empty() {
-            room.in_flight -= 1;
-            if room.in_flight == 0 {
-                rooms.remove(event);
-            }
+            give_back(&mut rooms, &self.event);
+            self.has_ended = true;
             return None;
         }
         let size = room.waiting.len().min(BATCH);
         Some(room.waiting.drain(..size).unzip())
     }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let nobody_sends = give_back(&mut self.joins.lock(), &self.event);
+        // Outside the lock: whoever still waited for this call is told that there is no answer.
+        drop(nobody_sends);
+    }
+}
+
+/// One call of the room less. Answers what has gathered, if no other call is left to send it.
+fn give_back(rooms: &mut Rooms, event: &EventId) -> Option<Gathered> {
+    let room = rooms.get_mut(event)?;
+    room.in_flight -= 1;
+    if room.in_flight > 0 {
+        return None;
+    }
+    rooms.remove(event)
 }
 
 /// Counts places and leases that these joins made.

@@ -67,6 +67,8 @@ struct Faults {
     /// The next join fails, and takes effect when the test says so.
     delays_join: AtomicBool,
     delayed_join: Mutex<Option<(EventId, Vec<JoinRequest>)>>,
+    /// Joins panic.
+    panics_at_join: AtomicBool,
     joins: Gate,
     ticks: Gate,
     look_ups: Gate,
@@ -161,6 +163,8 @@ impl QueueStore for FaultyStore {
     ) -> Result<Option<Vec<JoinReply>>, StoreError> {
         self.reach()?;
         self.faults.joins.pass(event).await;
+        let panics = self.faults.panics_at_join.load(Ordering::SeqCst);
+        assert!(!panics, "the store panics at a join");
         if self.faults.delays_join.swap(false, Ordering::SeqCst) {
             let delayed = (event.clone(), batch.to_vec());
             *self.faults.delayed_join.lock().unwrap() = Some(delayed);
@@ -653,4 +657,39 @@ async fn a_join_that_takes_effect_late_does_not_keep_its_place_for_ever() {
     assert!(matches!(standing, Standing::Gone { .. }), "{standing:?}");
     // Whoever is connected keeps the place.
     world.place("cem").await;
+}
+
+/// A store that panics fails the joins that it was given, and those that wait while none of its calls comes back:
+/// everybody gets an answer, and who comes later joins.
+#[tokio::test]
+async fn a_store_that_panicked_takes_joins_again() {
+    const PEOPLE: usize = 20;
+    let world = world(one_slot()).await;
+    let faults = &world.store.faults;
+    let join = |name: String| {
+        let (queue, event) = (world.queue.clone(), world.event.clone());
+        tokio::spawn(async move {
+            let user = user(&name);
+            let answer = queue.join(&event, &user);
+            let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+            answer.expect("a join gets no answer")
+        })
+    };
+    faults.panics_at_join.store(true, Ordering::SeqCst);
+    faults.joins.close(&world.event);
+    let together: Vec<_> = (0..PEOPLE)
+        .map(|one| join(format!("early-{one}")))
+        .collect();
+    world.until_held(&faults.joins).await;
+    faults.joins.open();
+    for joining in together {
+        assert!(joining.await.unwrap().is_err(), "the store has panicked");
+    }
+    for one in 0..PEOPLE {
+        let joined = join(format!("late-{one}")).await.unwrap();
+        assert!(joined.is_err(), "the store has panicked");
+    }
+    faults.panics_at_join.store(false, Ordering::SeqCst);
+    let joined = join("ben".to_owned()).await.unwrap().unwrap();
+    assert!(matches!(joined, Joined::Waiting(_)), "{joined:?}");
 }
