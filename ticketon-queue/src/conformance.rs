@@ -33,7 +33,9 @@
 
 mod capacity;
 mod crash;
+mod draw;
 mod order;
+mod outage;
 mod pace;
 mod place;
 mod port;
@@ -48,7 +50,9 @@ use futures_util::future::BoxFuture;
 
 pub use self::capacity::*;
 pub use self::crash::*;
+pub use self::draw::*;
 pub use self::order::*;
+pub use self::outage::*;
 pub use self::pace::*;
 pub use self::place::*;
 pub use self::port::*;
@@ -181,12 +185,16 @@ macro_rules! __promises {
         $crate::__promises_into! { $($into)*;
             alone a_room_that_does_not_exist_answers_nothing,
             alone a_room_is_made_changed_and_listed,
+            together a_config_that_another_process_changed_is_honoured,
+            together a_line_takes_as_many_as_its_config_allows,
             together q1_many_dispatchers_never_admit_beyond_the_capacity,
             alone q1_a_lapsed_lease_that_nobody_swept_takes_no_slot,
             alone q1_a_slot_given_on_the_spot_is_not_given_back,
             alone q1_a_smaller_capacity_admits_nobody_until_leases_end,
+            alone q1_admissions_that_outlive_an_outage_keep_their_slots,
             alone q2_a_lane_keeps_its_order_and_lanes_share_by_weight,
             alone q2_a_lane_that_was_empty_has_saved_nothing_up,
+            alone q2_nobody_overtakes_the_line_by_joining,
             alone q2_who_comes_back_stands_at_the_back,
             together q3_everybody_is_in_exactly_one_place,
             alone q3_every_end_has_its_reason,
@@ -200,11 +208,16 @@ macro_rules! __promises {
             together q8_a_lost_answer_may_be_asked_for_again,
             together q8_who_was_promoted_is_found_without_an_announcement,
             alone q8_a_claim_holds_whoever_hears_of_it,
+            alone q8_an_admission_outlives_an_outage_that_no_tick_has_seen,
             alone q8_time_lost_to_an_outage_costs_nobody_a_place,
             together q8_people_of_a_dead_broker_keep_their_place_for_the_grace,
             together q8_a_take_over_may_stop_in_the_middle,
             together q8_a_late_disconnect_changes_nothing,
             together q8_a_broker_that_was_taken_over_comes_back,
+            together q8_connections_stay_away_from_an_incarnation_that_lapsed,
+            alone draw_who_joins_at_the_opening_is_not_drawn,
+            alone draw_settings_freeze_at_the_first_join,
+            alone draw_a_key_that_was_made_known_is_not_used_again,
         }
     };
 }

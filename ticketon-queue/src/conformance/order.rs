@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::test_room::{ALL, TestRoom, event, lane, poll, polls, user};
 use crate::clock::ManualClock;
 use crate::config::{Lane, RoomConfig};
+use crate::state::RoomVerb;
 use crate::store::{JoinRequest, Left, QueueStore, Standing};
 
 /// A room with these lanes, in which nothing but their shares decides.
@@ -132,4 +133,29 @@ pub async fn q2_who_comes_back_stands_at_the_back(store: &dyn QueueStore, _clock
         last.sequence > before.sequence,
         "the sequence rises with each place"
     );
+}
+
+/// A slot is free and nobody has ticked yet: whoever joins in that moment stands behind those who wait.
+///
+/// # Panics
+/// If they are admitted before them.
+pub async fn q2_nobody_overtakes_the_line_by_joining(store: &dyn QueueStore, _clock: &ManualClock) {
+    let event = event("q2-overtake");
+    let config = RoomConfig::builder().capacity(2).admit_per_second(1_000);
+    let room = TestRoom::make(store, &event, config).await;
+    room.line_up(&polls(0..3)).await;
+    room.join(&polls(3..4)).await;
+    let last = room.standing(&user(3)).await;
+    assert!(
+        matches!(last, Standing::Waiting(_)),
+        "somebody overtook three people by joining: {last:?}"
+    );
+    assert_eq!(room.tick(ALL).await.promoted, 2);
+    room.lease(&user(0)).await;
+    room.lease(&user(1)).await;
+    room.change(RoomVerb::Drain).await;
+    room.leave(&user(0)).await;
+    room.tick(ALL).await;
+    room.lease(&user(2)).await;
+    room.sequence(&user(3)).await;
 }

@@ -1,11 +1,15 @@
 //! The port itself: rooms are made, changed, listed, and unknown where they do not exist.
 
-use super::test_room::{TestRoom, built, event, lane, poll, user};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::test_room::{TestRoom, answered, built, event, lane, poll, polls, user};
 use crate::clock::{Clock, ManualClock};
 use crate::config::{Lane, RoomConfig};
 use crate::id::BrokerId;
 use crate::state::RoomVerb;
-use crate::store::{JoinRequest, Observe, QueueStore, RoomSaved};
+use crate::store::{JoinReply, JoinRequest, Observe, QueueStore, RoomSaved};
 
 /// Every verb answers `None`, and makes nothing.
 ///
@@ -89,4 +93,91 @@ pub async fn a_room_is_made_changed_and_listed(store: &dyn QueueStore, clock: &M
     assert_eq!(now.epoch, numbers.epoch, "the epoch stays");
     let waiting: Vec<u64> = now.lanes.iter().map(|lane| lane.waiting).collect();
     assert_eq!(waiting, [0, 0, 1], "people keep their lane");
+}
+
+/// A process that knows an older config does what the newer one says: nobody is put into a lane that is
+/// not theirs any more, and no two people of a lane have the same sequence.
+///
+/// # Panics
+/// If it goes by the older one.
+pub async fn a_config_that_another_process_changed_is_honoured(
+    processes: &[Arc<dyn QueueStore>],
+    _clock: &ManualClock,
+) {
+    let event = event("changed");
+    let lanes = |names: [&str; 2]| {
+        let lanes = names.map(|name| Lane {
+            name: lane(name),
+            weight: 1,
+        });
+        RoomConfig::builder().capacity(1).lanes(lanes.into())
+    };
+    let room = TestRoom::make(&*processes[0], &event, lanes(["vip", "general"])).await;
+    let other = room.by(&processes[processes.len() - 1]);
+    room.change(RoomVerb::Pause).await;
+    other.numbers().await;
+    let swapped = built(lanes(["general", "vip"]));
+    let saved = room.store.save_room(&event, &swapped).await;
+    assert_eq!(saved.expect("save_room failed"), RoomSaved::Changed);
+    let vip = |index| JoinRequest {
+        lane: Some(lane("vip")),
+        ..poll(user(index))
+    };
+    let late = other.join_one(vip(0)).await;
+    let next = room
+        .by(&processes[1 % processes.len()])
+        .join_one(vip(1))
+        .await;
+    assert!(
+        late < next,
+        "two people of a lane have the sequences {late} and {next}, by an old config and by the new one"
+    );
+    let waiting: Vec<_> = other.numbers().await.lanes;
+    let waiting: Vec<_> = waiting
+        .iter()
+        .map(|lane| (lane.name.as_str(), lane.waiting))
+        .collect();
+    assert_eq!(
+        waiting,
+        [("general", 0), ("vip", 2)],
+        "who waits in which lane"
+    );
+}
+
+/// However many join at once: as many wait as the config allows, and the others are told that it is full.
+///
+/// # Panics
+/// If more wait.
+pub async fn a_line_takes_as_many_as_its_config_allows(
+    processes: &[Arc<dyn QueueStore>],
+    _clock: &ManualClock,
+) {
+    const EACH: usize = 10;
+    const MOST: usize = 13;
+    let event = event("full");
+    let config = RoomConfig::builder().capacity(1).max_waiting(MOST as u32);
+    let room = TestRoom::make(&*processes[0], &event, config).await;
+    room.change(RoomVerb::Pause).await;
+    let people = MOST.div_ceil(processes.len()).max(EACH);
+    let mut tasks = JoinSet::new();
+    for (part, process) in processes.iter().enumerate() {
+        let (process, event) = (Arc::clone(process), event.clone());
+        tasks.spawn(async move {
+            let mut full = 0;
+            for request in polls(part * people..(part + 1) * people) {
+                match answered("join", process.join(&event, &[request]).await)[..] {
+                    [JoinReply::Waiting { new: true, .. }] => {}
+                    [JoinReply::Full] => full += 1,
+                    ref other => panic!("a join led to {other:?}"),
+                }
+            }
+            full
+        });
+    }
+    let full: usize = tasks.join_all().await.into_iter().sum();
+    let waiting = room.numbers().await.waiting();
+    assert!(
+        waiting == MOST as u64 && full == people * processes.len() - MOST,
+        "{waiting} people wait where {MOST} may, and {full} were told that it is full"
+    );
 }

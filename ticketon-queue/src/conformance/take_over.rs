@@ -262,3 +262,45 @@ pub async fn q8_a_broker_that_was_taken_over_comes_back(
     }
     pass(clock, 1);
 }
+
+/// A connection is never brought under an incarnation that has lapsed itself: nobody would notice when it
+/// closes.
+///
+/// # Panics
+/// If it is.
+pub async fn q8_connections_stay_away_from_an_incarnation_that_lapsed(
+    processes: &[Arc<dyn QueueStore>],
+    clock: &ManualClock,
+) {
+    let event = event("q8-lapsed-twice");
+    let room = TestRoom::make(&*processes[0], &event, full_house()).await;
+    let other = room.by(&processes[processes.len() - 1]);
+    let [before, after] = [BrokerId::random(), BrokerId::random()];
+    room.register(before).await;
+    room.line_up(&[stream(user(0), before, 1), stream(user(1), before, 2)])
+        .await;
+    room.tick(1).await;
+    room.register(after).await;
+    other.live(clock, 10).await;
+    for lapsed in [before, after] {
+        let moved = other.take_over(lapsed).await;
+        assert!(
+            matches!(moved, TakenOver::Moved { more: false, .. }),
+            "{moved:?}"
+        );
+    }
+    let attach = [Attach {
+        user: user(1),
+        conn: ConnId(2),
+    }];
+    let attached = room.store.attach(&event, before, after, &attach).await;
+    assert_eq!(
+        answered("attach", attached),
+        [Attached::BrokerLapsed],
+        "nobody watches over this incarnation any more"
+    );
+    for _ in 0..3 {
+        other.live(clock, 8).await;
+    }
+    assert_eq!(room.standing(&user(1)).await, AWAY, "after the grace");
+}

@@ -9,7 +9,8 @@ local from, to = ARGV[4], ARGV[5]
 local connections = KEYS[FIXED + LANES + 1]
 local replies = {}
 local until_ms = call('ZSCORE', BROKERS, to)
-local lapsed = not until_ms or tonumber(until_ms) == 0
+local lapsed = false
+lapsed = not until_ms or tonumber(until_ms) == 0 -- guard: attach-lapsed
 for i = 6, #ARGV, 2 do
   local user, conn = ARGV[i], ARGV[i + 1]
   local is_waiting = waits(user) ~= nil
@@ -20,8 +21,10 @@ for i = 6, #ARGV, 2 do
   elseif is_waiting or (lease and is_live(lease)) then
     local owner = call('HGET', OWNER, user)
     local at = owner and string.match(owner, '^[^:]+')
+    local replaced = false
     -- Which of its own connections is the newest, the broker knows best.
-    if at and at ~= from and at ~= to then
+    replaced = at and at ~= from and at ~= to -- guard: attach-owner
+    if replaced then
       reply = 2
     else
       show_up(user, to .. ':' .. conn, connections, is_waiting)

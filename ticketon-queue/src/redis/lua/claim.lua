@@ -8,7 +8,9 @@ if refusal then return refusal end
 local user, fence = ARGV[4], ARGV[5]
 local lease = live_lease(user)
 local out = {OTHER_FENCE}
-if lease and lease.fence == fence then
+if lease
+  and lease.fence == fence -- guard: claim-fence
+then
   lease.claimed = true
   if ARGV[6] ~= '' then
     lease.expires_at = math.max(lease.expires_at, NOW + tonumber(ARGV[6]))

@@ -10,7 +10,9 @@ local connections = KEYS[FIXED + LANES + 1]
 for i = 5, #ARGV, 2 do
   local user, own = ARGV[i], prefix .. ARGV[i + 1]
   local owner = call('HGET', OWNER, user)
-  if owner == own then
+  if owner
+    and owner == own -- guard: disconnect-owner
+  then
     call('HDEL', OWNER, user)
     if waits(user) then start_away(user) end
   end

@@ -9,7 +9,7 @@
 local refusal = open_room()
 if refusal then return refusal end
 local before = R.state
-if #ARGV > 3 then open_if_due() end
+if #ARGV > 3 then open_if_due() end -- guard: join-opens
 read_lanes('seq:')
 read_lanes('mark:')
 read_lanes('pass:')
@@ -22,30 +22,39 @@ local expired = 0
 -- sweep ends is left to the tick, so a batch of joins sweeps once.
 local function admits_at_once()
   settle_budget()
-  if R.state ~= 'open' or waiting > 0 or R.budget_milli < 1000 or guarded() then return false end
-  local ended, more = sweep_leases()
+  if R.state ~= 'open' then return false end
+  if waiting > 0 then return false end -- guard: join-order
+  if R.budget_milli < 1000 then return false end -- guard: join-pace
+  if guarded() then return false end -- guard: join-outage
+  local ended, more = 0, false
+  ended, more = sweep_leases() -- guard: join-sweep
   expired = expired + ended
-  return not more and taken() < R.capacity
+  if taken() >= R.capacity then return false end -- guard: join-capacity
+  return not more
 end
 
 local function join(user, lane, broker, owner, connections, resume, score)
   if broker ~= '' then
     local until_ms = call('ZSCORE', BROKERS, broker)
-    if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end
+    if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end -- guard: join-lapsed
   end
   local lease = live_lease(user)
+  -- guard: join-admitted
   if lease then
     show_up(user, owner, connections, false)
     return {0, ADMITTED, lease.text}
   end
+  -- end guard
   local kept, kept_sequence = waits(user)
+  -- guard: join-waiting
   if kept then
     show_up(user, owner, connections, true)
     return {0, WAITING, kept, kept_sequence, rank(kept, user), length[kept]}
   end
-  if resume == R.epoch then return {GONE_CODE, gone_of(user) or 'left:0'} end
+  -- end guard
+  if resume == R.epoch then return {GONE_CODE, gone_of(user) or 'left:0'} end -- guard: join-resume
   if R.state ~= 'open' and R.state ~= 'scheduled' and R.state ~= 'paused' then return {REFUSED} end
-  if waiting >= R.max_waiting then return {FULL} end
+  if waiting >= R.max_waiting then return {FULL} end -- guard: join-full
 
   local name = NAMES[lane]
   local sequence
@@ -65,9 +74,11 @@ local function join(user, lane, broker, owner, connections, resume, score)
     show_up(user, owner, connections, false)
     return {1, ADMITTED, lease.text}
   end
+  -- guard: join-clamp
   if length[lane] == 0 then
     put('pass:' .. name, math.max(R['pass:' .. name], R.pass))
   end
+  -- end guard
   call('ZADD', line(lane), sequence, user)
   length[lane] = length[lane] + 1
   waiting = waiting + 1

@@ -9,7 +9,7 @@ local user, fence = ARGV[4], ARGV[5]
 local lease = live_lease(user)
 local code = ABSENT
 if lease then
-  if fence ~= '' and fence ~= lease.fence then return {OTHER_FENCE} end
+  if fence ~= '' and fence ~= lease.fence then return {OTHER_FENCE} end -- guard: leave-fence
   drop_lease(user)
   end_places({user}, {'left:' .. lease.fence})
   code = ADMITTED

@@ -7,7 +7,7 @@ local refusal = open_room()
 if refusal then return refusal end
 
 local until_ms = call('ZSCORE', BROKERS, ARGV[4])
-if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end
+if not until_ms or tonumber(until_ms) == 0 then return {LAPSED} end -- guard: observe-lapsed
 local samples = tonumber(ARGV[5])
 local first_user = 6 + 2 * samples
 assert(#ARGV >= first_user - 1, 'samples are missing')

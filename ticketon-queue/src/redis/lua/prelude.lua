@@ -73,7 +73,7 @@ local function open_room()
   local texts = call('HMGET', ROOM, unpack(TEXTS))
   if not texts[1] then return {NO_ROOM} end
   for i, field in ipairs(TEXTS) do R[field] = texts[i] end
-  if R.epoch .. '-' .. R.version .. '-' .. R.saved_at ~= ARGV[1] then return {STALE} end
+  if R.epoch .. '-' .. R.version .. '-' .. R.saved_at ~= ARGV[1] then return {STALE} end -- guard: stale-config
   local numbers = call('HMGET', ROOM, unpack(NUMBERS))
   for i, field in ipairs(NUMBERS) do R[field] = tonumber(numbers[i]) end
   NAMES = split(R.lanes)
@@ -150,7 +150,9 @@ end
 -- Slots that are taken: a lease has its slot until it is ended, because one that ran out may live
 -- again, by an outage or a clock that goes back. Whoever gives slots ends first what ran out.
 local function taken()
-  return call('ZCARD', ENTRY)
+  local from = '(' .. int(NOW)
+  from = '-inf' -- guard: lapsed-slots
+  return call('ZCOUNT', ENTRY, from, '+inf')
 end
 
 -- Whose time is up, at most 1,000, the earliest first.
@@ -161,7 +163,9 @@ end
 local function settle_budget()
   local full = R.burst * 1000
   local elapsed = math.min(NOW - R.budget_at, math.floor(full / R.rate) + 1)
-  put('budget_milli', math.min(R.budget_milli + math.max(elapsed, 0) * R.rate, full))
+  elapsed = math.max(elapsed, 0) -- guard: pace-clock
+  put('budget_milli', R.budget_milli + elapsed * R.rate)
+  put('budget_milli', math.min(R.budget_milli, full)) -- guard: pace-burst
   put('budget_at', NOW)
 end
 
@@ -194,7 +198,7 @@ end
 
 local function is_live(lease)
   return deadline(lease) > NOW
-    or (not lease.claimed and lease.expires_at > NOW and guarded())
+    or (not lease.claimed and lease.expires_at > NOW and guarded()) -- guard: outage-late-claim
 end
 
 local function write_lease(user, lease)
@@ -205,7 +209,8 @@ end
 
 -- Makes a lease and pays for it from the budget; the caller writes it.
 local function new_lease(lane, sequence)
-  put('last_fence', math.max(R.last_fence + 1, NOW * 1024))
+  put('last_fence', R.last_fence + 1)
+  put('last_fence', math.max(R.last_fence, NOW * 1024)) -- guard: fence-of-lost-room
   put('budget_milli', R.budget_milli - 1000)
   put('admitted', R.admitted + 1)
   local mark = 'mark:' .. NAMES[lane]
@@ -242,9 +247,11 @@ end
 local function live_lease(user)
   local lease = lease_of(user)
   if not lease or is_live(lease) then return lease end
+  -- guard: lapsed-lease
   drop_lease(user)
   end_places({user}, {'expired:' .. lease.fence})
   put('expired', R.expired + 1)
+  -- end guard
   return nil
 end
 
@@ -261,7 +268,9 @@ local function sweep_leases()
   local ended, endings = {}, {}
   for i, user in ipairs(users) do
     local lease = leases[i]
-    if not lease.claimed and NOW < R.guard_until and lease.expires_at > NOW then
+    local renewed = false
+    renewed = not lease.claimed and NOW < R.guard_until and lease.expires_at > NOW -- guard: outage-claim
+    if renewed then
       lease.claim_by = math.min(R.guard_until, lease.expires_at)
       write_lease(user, lease)
     else
@@ -299,7 +308,9 @@ local function show_up(user, owner, connections, is_waiting)
     call('HSET', OWNER, user, owner)
     call('SADD', connections, user)
     call('ZREM', AWAY, user)
-  elseif is_waiting and call('HEXISTS', OWNER, user) == 0 then
+  elseif is_waiting
+    and call('HEXISTS', OWNER, user) == 0 -- guard: poll-beside-stream
+  then
     start_away(user)
   end
 end

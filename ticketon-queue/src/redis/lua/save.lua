@@ -13,16 +13,18 @@ if refusal and not is_new then return refusal end
 local opens_at = tonumber(ARGV[14])
 local is_draw = ARGV[15] == 'draw'
 local redrawn = not is_new and ARGV[17] ~= ''
-if redrawn and R.joined > 0 then return {FROZEN} end
+if redrawn and R.joined > 0 then return {FROZEN} end -- guard: draw-frozen
 
 local lanes = split(ARGV[5])
 local wanted = {}
 for _, name in ipairs(lanes) do wanted[name] = true end
+-- guard: save-lane
 for i = 1, LANES do
   if not wanted[NAMES[i]] and call('ZCARD', line(i)) > 0 then
     return {LANE_NOT_EMPTY, NAMES[i]}
   end
 end
+-- end guard
 
 local burst_milli = tonumber(ARGV[9]) * 1000
 if is_new then
@@ -37,9 +39,12 @@ if is_new then
   put('tick_at', NOW)
   if is_draw then put('draw_key', ARGV[16]) end
   for i, name in ipairs(lanes) do
+    put('seq:' .. name, 0)
     -- Places that outlived their room's hash stay before the newcomers.
+    -- guard: save-outlived
     local last = call('ZREVRANGE', KEYS[FIXED + LANES + i], 0, 0, 'WITHSCORES')
     put('seq:' .. name, math.max(tonumber(last[2]) or 0, 0))
+    -- end guard
   end
 else
   settle_budget()
@@ -48,7 +53,8 @@ else
   if redrawn and not is_draw then call('HDEL', ROOM, 'draw_key') end
   if redrawn and is_draw then
     -- A key that was made known, or none, is replaced.
-    if R.opening ~= 'draw' or R.state ~= 'scheduled' then put('draw_key', ARGV[16]) end
+    if R.opening ~= 'draw' then put('draw_key', ARGV[16]) end
+    if R.state ~= 'scheduled' then put('draw_key', ARGV[16]) end -- guard: draw-known-key
     if R.state == 'open' and opens_at > NOW then put('state', 'scheduled') end
   end
 end

@@ -19,7 +19,7 @@ end
 
 -- Ends the places of people who stayed away for longer than the grace.
 local function sweep_away()
-  if NOW < R.guard_until then return 0, false end
+  if NOW < R.guard_until then return 0, false end -- guard: outage-away
   local users = due(AWAY)
   if #users == 0 then return 0, false end
   for i = 1, LANES do call('ZREM', line(i), unpack(users)) end
@@ -97,8 +97,9 @@ end
 
 local function promote()
   settle_budget()
-  local slots = math.max(R.capacity - taken(), 0)
-  local room = math.min(slots, math.floor(math.max(R.budget_milli, 0) / 1000), batch)
+  local room = batch
+  room = math.min(room, math.max(R.capacity - taken(), 0)) -- guard: tick-capacity
+  room = math.min(room, math.floor(math.max(R.budget_milli, 0) / 1000)) -- guard: tick-pace
   local order, counts = turns(room)
   if #order == 0 then return 0 end
   local users, sequences, at = {}, {}, {}
@@ -117,12 +118,12 @@ local function promote()
   end
   call('HSET', LEASE, unpack(leases))
   call('ZADD', ENTRY, unpack(deadlines))
-  call('ZREM', AWAY, unpack(all))
+  call('ZREM', AWAY, unpack(all)) -- guard: tick-away
   return #all
 end
 
 local before = R.state
-if after_outage() then put('guard_until', NOW + R.away_grace) end
+if after_outage() then put('guard_until', NOW + R.away_grace) end -- guard: outage-grace
 put('tick_at', NOW)
 open_if_due()
 local expired, more_expired = sweep_leases()
