@@ -4,5 +4,6 @@
 //! never imported by an aggregate. The waiting room is [`ticketon_queue`]'s.
 
 pub mod adapter;
+pub mod event;
 pub mod seat;
 pub mod venue;
