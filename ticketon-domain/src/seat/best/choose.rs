@@ -143,3 +143,6 @@ pub fn mark_taken(bits: &mut [u8], seats: &[SeatIndex]) {
         SeatState::Held.put(bits, seat);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,3 +136,6 @@ impl<'a> Alike<'a> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,7 +73,8 @@ impl Ranker {
 
     /// Where the request may be seated, given what a seat of a grade costs (`None`: it is not on sale).
     ///
-    /// The best row comes first, and within a row what is nearest to its centre. An aisle is never crossed. The tiers:
+    /// The best row comes first; of a row, the side of an aisle whose nearest seat is nearer to the row's centre; of that, what is nearest to the centre.
+    /// An aisle is never crossed. The tiers:
     ///
     /// 1. Seats of one grade.
     /// 2. Seats of more than one, side by side.
@@ -202,3 +203,6 @@ impl Ranker {
         self.house.best_first(runs)
     }
 }
+
+#[cfg(test)]
+mod tests;

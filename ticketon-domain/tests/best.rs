@@ -1,0 +1,220 @@
+//! Best available for many: how good what they get is, how often they collide, whether a no is true.
+
+#[path = "best/rush.rs"]
+mod rush;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rush::{Rush, fits, hall, numbers, report, some_seats};
+use ticketon_domain::adapter::memory::MemorySeatStore;
+use ticketon_domain::seat::best::{BestRequest, Ranker, Spread, mark_taken};
+use ticketon_domain::seat::{Orphans, SeatState};
+use ticketon_domain::venue::SeatIndex;
+
+const BUYERS: usize = 1_000;
+
+/// Groups of one to four.
+fn groups(buyers: usize) -> Vec<u32> {
+    (1..=4).cycle().take(buyers).collect()
+}
+
+fn empty(ranker: &Ranker) -> Vec<u8> {
+    vec![0; SeatState::packed_len(ranker.layout().seat_count())]
+}
+
+/// How good each seat is: 0 is the best one.
+fn ranks(ranker: &Ranker) -> Vec<usize> {
+    let layout = ranker.layout();
+    let mut seats: Vec<(u32, u64, SeatIndex)> = layout
+        .segments()
+        .flat_map(|segment| {
+            (segment.start.get()..segment.start.get() + segment.len).map(move |seat| {
+                let seat = SeatIndex::new(seat);
+                (segment.row_rank, layout.off_centre(seat).to_bits(), seat)
+            })
+        })
+        .collect();
+    seats.sort_unstable();
+    let mut ranks = vec![0; seats.len()];
+    for (rank, (_, _, seat)) in seats.into_iter().enumerate() {
+        ranks[seat.get() as usize] = rank;
+    }
+    ranks
+}
+
+/// The mean rank of the seats of buyers who come one after the other.
+fn mean_rank(ranker: &Ranker, mut places: impl FnMut(u32) -> u32) -> f64 {
+    let (ranks, mut bits, mut random) = (ranks(ranker), empty(ranker), numbers(7));
+    let mut got = Vec::new();
+    for count in groups(BUYERS) {
+        let ranking = ranker.rank(&BestRequest::new(count), |_| Some(1));
+        let seats = ranking
+            .choose(&bits, Orphans::Lenient, places(count), &mut random)
+            .expect("the hall is large");
+        mark_taken(&mut bits, &seats);
+        got.extend(seats.iter().map(|seat| ranks[seat.get() as usize]));
+    }
+    got.iter().sum::<usize>() as f64 / got.len() as f64
+}
+
+#[test]
+fn spreading_costs_little_quality() {
+    let hall = hall(20_000);
+    let optimum = (2_500.0 - 1.0) / 2.0;
+    let greedy = mean_rank(&hall, |_| 1);
+    let spread = Spread::new();
+    let spread = mean_rank(&hall, |count| {
+        spread.took();
+        spread.places(count)
+    });
+    let wide = mean_rank(&hall, |count| 32_768 / count);
+    println!(
+        "mean rank of the seats of {BUYERS} buyers, one after the other: at best {optimum:.0}, greedy {greedy:.0}, spread {spread:.0}, as in the worst rush {wide:.0}"
+    );
+    assert!(greedy < 1.1 * optimum, "{greedy}");
+    assert!(spread < 1.05 * greedy, "{spread}");
+    assert!(
+        wide > 2.0 * greedy,
+        "the measure shows a bad choice: {wide}"
+    );
+}
+
+/// How many of the buyers who all know the same map choose a seat that somebody before them has.
+fn collisions(ranker: &Ranker, places: impl Fn(u32) -> u32) -> usize {
+    let (bits, mut random) = (empty(ranker), numbers(7));
+    let mut taken: HashSet<SeatIndex> = HashSet::new();
+    let mut collisions = 0;
+    for count in groups(BUYERS) {
+        let ranking = ranker.rank(&BestRequest::new(count), |_| Some(1));
+        let seats = ranking.choose(&bits, Orphans::Lenient, places(count), &mut random);
+        let seats = seats.expect("the hall is empty");
+        if seats.iter().any(|seat| taken.contains(seat)) {
+            collisions += 1;
+        } else {
+            taken.extend(seats);
+        }
+    }
+    collisions
+}
+
+#[test]
+fn buyers_who_know_the_same_map_rarely_collide() {
+    let hall = hall(20_000);
+    let spread = Spread::new();
+    let fresh = collisions(&hall, |count| spread.places(count));
+    (0..10).for_each(|_| spread.collided());
+    let wide = collisions(&hall, |count| spread.places(count));
+    let greedy = collisions(&hall, |_| 1);
+    println!(
+        "of {BUYERS} buyers with one snapshot of an empty hall of 20,000 collide: {wide} when spread wide, {fresh} as a sale begins, {greedy} without spreading"
+    );
+    assert!(wide < BUYERS / 4, "{wide}");
+    assert!(fresh < greedy, "{fresh}");
+    assert!(greedy > BUYERS * 9 / 10, "{greedy}");
+}
+
+#[test]
+fn one_after_the_other_everyone_is_seated_exactly_while_they_fit() {
+    let hall = hall(4_000);
+    let seats = hall.layout().seat_count();
+    for (seed, orphans) in (1..).zip([Orphans::Allow, Orphans::Lenient, Orphans::Strict]) {
+        let mut bits = empty(&hall);
+        mark_taken(&mut bits, &some_seats(seats, 900, seed));
+        let mut random = numbers(seed);
+        let mut refused = 0;
+        for count in groups(400) {
+            let free = |seat| SeatState::at(&bits, SeatIndex::new(seat)) == SeatState::Free;
+            let fitting = hall.layout().segments().any(|segment| {
+                let (start, end) = (segment.start.get(), segment.start.get() + segment.len);
+                (start..=end.saturating_sub(count)).any(|first| (first..first + count).all(free))
+            });
+            let ranking = hall.rank(&BestRequest::new(count), |_| Some(1));
+            let chosen = ranking.choose(&bits, orphans, 16, &mut random);
+            assert_eq!(chosen.is_some(), fitting, "{count} under {orphans:?}");
+            refused += usize::from(!fitting);
+            mark_taken(&mut bits, &chosen.unwrap_or_default());
+        }
+        assert!(
+            refused > 100 && refused < 390,
+            "{refused} refusals show something"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_buyers_at_once_all_sit_in_an_empty_hall() {
+    let store = Arc::new(MemorySeatStore::new());
+    let rush = Arc::new(Rush::open(store, "empty-hall", hall(20_000), &[]).await);
+    let all = rush.all_at_once(&groups(BUYERS)).await;
+    report("an empty hall of 20,000", &all);
+    rush.verify(&[], &all).await;
+    assert!(all.iter().all(|bought| !bought.seats.is_empty()), "all fit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_nearly_sold_house_is_filled_and_no_means_no() {
+    let hall = hall(20_000);
+    let gone = some_seats(20_000, 950, 3);
+    let store = Arc::new(MemorySeatStore::new());
+    let rush = Arc::new(Rush::open(store, "nearly-sold", hall, &gone).await);
+    let all = rush.all_at_once(&groups(BUYERS)).await;
+    report("a house of which 95% is sold", &all);
+    rush.verify(&gone, &all).await;
+    let refused = all.iter().filter(|bought| bought.seats.is_empty()).count();
+    assert!(refused > 100, "{refused} refusals show something");
+    let free = fits(rush.ranker.layout(), &rush.snapshot().await, 1);
+    let single_refused = all
+        .iter()
+        .any(|bought| bought.count == 1 && bought.seats.is_empty());
+    assert!(!(free && single_refused));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_last_seats_go_to_exactly_as_many() {
+    let hall = hall(20_000);
+    let gone = some_seats(20_000, 980, 5);
+    let store = Arc::new(MemorySeatStore::new());
+    let rush = Arc::new(Rush::open(store, "last-seats", hall, &gone).await);
+    let free = 20_000 - gone.len();
+    let all = rush.all_at_once(&vec![1; BUYERS]).await;
+    report(&format!("{free} single seats"), &all);
+    rush.verify(&gone, &all).await;
+    let got = all.iter().filter(|bought| !bought.seats.is_empty()).count();
+    assert_eq!(got, free.min(BUYERS));
+}
+
+/// `cargo test --release -p ticketon-domain --test best -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn time_of_a_choice() {
+    let hall = hall(50_000);
+    for sold in [0, 500, 950, 999] {
+        let mut bits = empty(&hall);
+        mark_taken(&mut bits, &some_seats(50_000, sold, 1));
+        for (count, places) in [(1, 1), (2, 1), (2, 64), (2, 16_384), (4, 8_192)] {
+            let (ranking, mut random) =
+                (hall.rank(&BestRequest::new(count), |_| Some(1)), numbers(1));
+            let began = Instant::now();
+            let rounds = 500;
+            let found = (0..rounds)
+                .filter_map(|_| ranking.choose(&bits, Orphans::Lenient, places, &mut random))
+                .count();
+            let each = began.elapsed() / rounds;
+            println!(
+                "50,000 seats, {sold} in 1,000 sold, {count} of {places} places: {each:?} ({found} found)"
+            );
+        }
+    }
+    let began = Instant::now();
+    let fresh = Ranker::new(Arc::clone(hall.layout()));
+    println!("a ranker: {:?}", began.elapsed());
+    let began = Instant::now();
+    let ranking = fresh.rank(&BestRequest::new(2), |_| Some(1));
+    println!(
+        "a ranking of {} runs: {:?}",
+        ranking.tiers()[0].len(),
+        began.elapsed()
+    );
+}
