@@ -5,5 +5,9 @@
 
 pub mod adapter;
 pub mod event;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "page")]
+pub mod page;
 pub mod seat;
 pub mod venue;

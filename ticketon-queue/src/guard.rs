@@ -424,7 +424,8 @@ fn page_uri(page: &str, event: &EventId, address: &str) -> Option<Uri> {
 }
 
 /// Percent-encodes all but RFC 3986's unreserved characters.
-pub(crate) fn percent_encode(text: &str) -> String {
+#[must_use]
+pub fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

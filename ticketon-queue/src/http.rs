@@ -14,6 +14,7 @@ mod route;
 mod sse;
 mod wire;
 
+pub use crate::guard::percent_encode;
 pub use admin::{AdminHttp, AdminToken};
 pub use headers::{
     ADMISSION_HEADER, AdmissionSource, accepts, admission_cookie, admission_from, cookie,
@@ -22,7 +23,7 @@ pub use headers::{
 pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};
 pub use problem::{Code, Problem};
 pub use queue::QueueHttp;
-pub use reply::{empty, event_of, events, json_response, without_body};
+pub use reply::{empty, event_of, events, json_response, see_other, without_body};
 pub use route::{
     ADMIN_ROUTES, Access, Body, Endpoint, Inbound, Op, Params, ROUTES, Route, is_decodable,
     method_not_allowed, not_found, too_large, undecodable,

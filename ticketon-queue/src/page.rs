@@ -76,6 +76,18 @@ impl Title {
             korean: korean.into(),
         }
     }
+
+    /// In English.
+    #[must_use]
+    pub fn english(&self) -> &str {
+        &self.english
+    }
+
+    /// In Korean.
+    #[must_use]
+    pub fn korean(&self) -> &str {
+        &self.korean
+    }
 }
 
 impl From<String> for Title {

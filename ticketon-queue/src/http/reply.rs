@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, Uri, header};
 
 use super::problem::Problem;
 use super::route::{Body, Inbound};
@@ -34,6 +34,16 @@ pub fn events(events: impl Stream<Item = SseEvent> + Send + 'static) -> Response
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Sends a browser elsewhere, by `GET` (303).
+#[must_use]
+pub fn see_other(to: &Uri) -> Response<Body> {
+    let mut response = empty(StatusCode::SEE_OTHER);
+    if let Ok(to) = HeaderValue::try_from(to.to_string()) {
+        response.headers_mut().insert(header::LOCATION, to);
+    }
     response
 }
 
