@@ -1,3 +1,5 @@
 //! Backends of the ports: what they store into, and nothing about why.
 
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;

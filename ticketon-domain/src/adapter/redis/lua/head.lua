@@ -1,0 +1,9 @@
+-- head: everything but the seats.
+-- KEYS  prelude
+-- ARGV  prelude
+-- OUT   0 {epoch, version, layout, seats, free, held, sold, blocked} | -1 | -2 | -3
+local refusal, layout = open_map()
+if refusal then return refusal end
+return {
+  0, tonumber(EPOCH), VERSION, layout, SEATS, COUNTS[FREE], COUNTS[HELD], COUNTS[SOLD], COUNTS[BLOCKED],
+}

@@ -1,0 +1,10 @@
+-- snapshot: the head and the seats of the same moment.
+-- KEYS  prelude
+-- ARGV  prelude
+-- OUT   0 {epoch, version, layout, seats, free, held, sold, blocked, two bits a seat} | -1 | -2 | -3
+local refusal, layout = open_map()
+if refusal then return refusal end
+return {
+  0, tonumber(EPOCH), VERSION, layout, SEATS, COUNTS[FREE], COUNTS[HELD], COUNTS[SOLD], COUNTS[BLOCKED],
+  call('GET', MAP) or '',
+}
