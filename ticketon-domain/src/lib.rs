@@ -4,6 +4,8 @@
 //! never imported by an aggregate. The waiting room is [`ticketon_queue`]'s.
 
 pub mod adapter;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod event;
 #[cfg(feature = "http")]
 pub mod http;

@@ -1,0 +1,3 @@
+//! The promises of this crate, as tests for whoever writes a backend of a port (feature `conformance`).
+
+pub mod seats;
