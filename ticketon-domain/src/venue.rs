@@ -55,11 +55,19 @@ mod layout;
 mod map;
 mod plan;
 mod read;
+pub mod sample;
 mod seats;
+mod view;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use error::{LayoutError, MAX_REPORTED};
 pub use label::{GradeIndex, MAX_LABEL_BYTES, MAX_PART_CHARS, SeatIndex, SeatLabel};
-pub use layout::{Area, Layout, Row, Seat, Section, Segment};
+pub use layout::Layout;
+pub use view::{Area, Row, Seat, Section, Segment};
 
 /// Longest document in bytes: 16 MiB.
 pub const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;

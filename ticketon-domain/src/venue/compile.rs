@@ -8,16 +8,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::{Path, Problems};
-use super::fields::MAX_LENGTH;
-use super::label::MAX_LABEL_BYTES;
-use super::plan::{
-    AreaPlan, Milli, Plan, Point, RowPlan, SeatPlan, SectionPlan, SegmentPlan, Shape,
-};
-use super::seats::{
-    ACCESSIBLE, AreaEntry, COMPANION, Name, Names, RowEntry, Seats, SectionEntry, SegmentEntry,
-    distance_squared, middle, write_seat,
-};
+use super::plan::{AreaPlan, Plan, SectionPlan};
+use super::seats::{AreaEntry, Seats, SectionEntry, distance_squared, middle};
 use super::{MAX_SEATS, MAX_TOTAL_ROWS};
+
+mod row;
+
+use row::Row;
 
 /// Stands for a seat's grade until it has one. There are at most 32 grades.
 const UNGRADED: u8 = u8::MAX;
@@ -47,17 +44,6 @@ struct Compiler<'a> {
     seats: Seats,
     /// Reused for every label.
     label: String,
-}
-
-/// What the seats of a row have in common.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    /// Ids of section and row; empty where they were refused.
-    ids: (&'a str, &'a str),
-    /// The row's place in `Seats::rows`.
-    entry: u32,
-    grade: Option<u8>,
-    at: Path<'a>,
 }
 
 impl<'a> Compiler<'a> {
@@ -102,7 +88,7 @@ impl<'a> Compiler<'a> {
                 .refuse("sections", format!("{total} seats and units"), accepted);
             return false;
         }
-        if total == 0 && self.problems.is_empty() {
+        if total == 0 && self.problems.count() == 0 {
             self.problems
                 .refuse("sections", "(missing)", "at least one section or area");
         }
@@ -198,178 +184,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn row(&mut self, plan: &RowPlan, row: Row<'_>, section: u32, rank: u32) {
-        let first = self.seats.seated();
-        let segments = length(&self.seats.segments);
-        self.seats.rows.push(RowEntry {
-            id: plan.id.as_str().into(),
-            section,
-            segments: segments..segments,
-            seats: first..first,
-            rank,
-            centre: Point::default(),
-        });
-        let list = row.at.field("segments");
-        for (index, segment) in plan.segments.iter().enumerate() {
-            let at = list.item(index);
-            self.segment(segment, row, at);
-        }
-        let seats = first..self.seats.seated();
-        let segments_end = length(&self.seats.segments);
-        let centre = middle(&self.seats.points[first as usize..]).unwrap_or_default();
-        if let Some(last) = self.seats.rows.last_mut() {
-            last.segments.end = segments_end;
-            last.seats = seats;
-            last.centre = centre;
-        }
-        self.marks(plan, row, first);
-    }
-
-    fn segment(&mut self, plan: &SegmentPlan, row: Row<'_>, at: Path<'_>) {
-        let first = self.seats.seated();
-        let grade = self.grade(plan.grade.as_deref(), at).or(row.grade);
-        let names = match &plan.shape {
-            Shape::Line { numbers, .. } | Shape::Arc { numbers, .. } => Names::Numbered(*numbers),
-            Shape::List { .. } => Names::Listed(length(&self.seats.listing.1)),
-        };
-        self.seats.segments.push(SegmentEntry {
-            row: row.entry,
-            seats: first..first,
-            names,
-        });
-        match &plan.shape {
-            Shape::Line { numbers, .. } | Shape::Arc { numbers, .. } => {
-                for position in 0..numbers.count {
-                    let point = self.within(plan.shape.point(position), at);
-                    self.push_seat(point, grade, 0);
-                    self.enter(row, Name::Number(numbers.at(position)), at.field("from"));
-                }
-            }
-            Shape::List { seats } => {
-                let list = at.field("seats");
-                for (index, seat) in seats.iter().enumerate() {
-                    let at = list.item(index);
-                    self.listed_seat(seat, row, grade, at);
-                }
-            }
-        }
-        let end = self.seats.seated();
-        if let Some(last) = self.seats.segments.last_mut() {
-            last.seats.end = end;
-        }
-    }
-
-    fn listed_seat(&mut self, seat: &SeatPlan, row: Row<'_>, grade: Option<u8>, at: Path<'_>) {
-        let grade = self.grade(seat.grade.as_deref(), at).or(grade);
-        let accessible = if seat.accessible { ACCESSIBLE } else { 0 };
-        let companion = if seat.companion { COMPANION } else { 0 };
-        self.push_seat((seat.x, seat.y), grade, accessible | companion);
-        let (text, ends) = &mut self.seats.listing;
-        text.push_str(&seat.id);
-        ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
-        if !seat.id.is_empty() {
-            self.enter(row, Name::Text(&seat.id), at.field("id"));
-        }
-    }
-
-    fn push_seat(&mut self, point: Point, grade: Option<u8>, marks: u8) {
-        self.seats.points.push(point);
-        self.seats.grades.push(grade.unwrap_or(UNGRADED));
-        self.seats.marks.push(marks);
-    }
-
-    /// Makes the newest seat known by its label.
-    fn enter(&mut self, row: Row<'_>, name: Name<'_>, at: Path<'_>) {
-        if row.ids.0.is_empty() || row.ids.1.is_empty() {
-            return;
-        }
-        self.label.clear();
-        write_seat(row.ids.0, row.ids.1, name, &mut self.label);
-        if self.label.len() > MAX_LABEL_BYTES {
-            let accepted = format!("labels (section-row-seat) of at most {MAX_LABEL_BYTES} bytes");
-            self.problems.refuse(at, &self.label, accepted);
-            return;
-        }
-        let index = self.seats.seated() - 1;
-        if self.seats.enter(&self.label, index).is_err() {
-            self.problems
-                .refuse(at, &self.label, "seats that are unique in the row");
-        }
-    }
-
-    /// The nearest allowed point; another one is refused.
-    fn within(&mut self, (x, y): (f64, f64), at: Path<'_>) -> Point {
-        let limit = MAX_LENGTH as f64;
-        if x.abs() > limit || y.abs() > limit {
-            let accepted = format!("-{MAX_LENGTH} to {MAX_LENGTH} for each seat");
-            self.problems
-                .refuse(at, format!("a seat at [{x:.0}, {y:.0}]"), accepted);
-        }
-        let inside = |value: f64| Milli::nearest(value.clamp(-limit, limit));
-        (inside(x), inside(y))
-    }
-
-    /// What a row says of single seats: their grades, and who they are for.
-    fn marks(&mut self, plan: &RowPlan, row: Row<'_>, first: u32) {
-        let at = row.at;
-        let list = at.field("seatGrades");
-        for (index, other) in plan.seat_grades.iter().enumerate() {
-            let at = list.item(index);
-            let grade = self.grade(Some(&other.grade), at).unwrap_or_default();
-            for seat in self.named(plan, row, first, &other.seats, at.field("seats")) {
-                self.seats.grades[seat] = grade;
-            }
-        }
-        for (ids, mark, name) in [
-            (&plan.accessible, ACCESSIBLE, "accessible"),
-            (&plan.companion, COMPANION, "companion"),
-        ] {
-            for seat in self.named(plan, row, first, ids, at.field(name)) {
-                self.seats.marks[seat] |= mark;
-            }
-        }
-        if self.seats.grades[first as usize..].contains(&UNGRADED) {
-            let accepted = format!(
-                "one of {}, for the section, the row, its segments or each seat",
-                self.plan.grades.join(", ")
-            );
-            self.problems
-                .refuse(at.field("grade"), "(missing)", accepted);
-        }
-    }
-
-    /// The seats of the newest row with these ids.
-    fn named(
-        &mut self,
-        plan: &RowPlan,
-        row: Row<'_>,
-        first: u32,
-        ids: &[String],
-        at: Path<'_>,
-    ) -> Vec<usize> {
-        let refused = row.ids.0.is_empty()
-            || row.ids.1.is_empty()
-            || plan
-                .segments
-                .iter()
-                .any(|segment| segment.shape.count() == 0);
-        if refused {
-            return Vec::new();
-        }
-        let mut found = Vec::with_capacity(ids.len());
-        for (index, id) in ids.iter().enumerate().filter(|(_, id)| !id.is_empty()) {
-            self.label.clear();
-            write_seat(row.ids.0, row.ids.1, Name::Text(id), &mut self.label);
-            match self.seats.find(&self.label) {
-                Some(seat) if seat >= first => found.push(seat as usize),
-                _ => self
-                    .problems
-                    .refuse(at.item(index), id, "ids of seats of this row"),
-            }
-        }
-        found
-    }
-
     fn areas(&mut self) {
         let plan = self.plan;
         let mut taken = HashSet::new();
@@ -425,4 +239,166 @@ impl<'a> Compiler<'a> {
 
 fn length<T>(list: &[T]) -> u32 {
     u32::try_from(list.len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::{read, refused, with};
+
+    #[test]
+    fn labels_are_unique() {
+        for (pointer, value, fields) in [
+            ("/sections/1/id", json!("A"), ["sections[1].id"]),
+            (
+                "/sections/0/rows/1/id",
+                json!("1"),
+                ["sections[0].rows[1].id"],
+            ),
+            (
+                "/sections/0/rows/0/segments/1/from",
+                json!(5),
+                ["sections[0].rows[0].segments[1].from"],
+            ),
+            (
+                "/sections/1/rows/0/segments/0/seats/1/id",
+                json!("1"),
+                ["sections[1].rows[0].segments[0].seats[1].id"],
+            ),
+            ("/areas/1/id", json!("standing"), ["areas[1].id"]),
+            ("/grades", json!(["vip", "r", "s", "r"]), ["grades[3]"]),
+        ] {
+            assert_eq!(refused(&with(pointer, value)), fields);
+        }
+        // A number and the same written as a text are one seat; an area may be called like a section.
+        let rows = json!([{"id": "1", "segments": [
+            {"from": 7, "count": 1, "x": 0, "y": 0}, {"seats": [{"id": "7", "x": 1, "y": 1}]}
+        ]}]);
+        assert_eq!(
+            refused(&with("/sections/0/rows", rows)),
+            ["sections[0].rows[0].segments[1].seats[0].id"]
+        );
+        read(&with("/areas/1/id", json!("A")));
+    }
+
+    #[test]
+    fn grades_exist_and_every_seat_has_one() {
+        for (pointer, field) in [
+            ("/sections/0/grade", "sections[0].grade"),
+            ("/sections/0/rows/0/grade", "sections[0].rows[0].grade"),
+            (
+                "/sections/0/rows/0/segments/0/grade",
+                "sections[0].rows[0].segments[0].grade",
+            ),
+            (
+                "/sections/0/rows/1/seatGrades/0/grade",
+                "sections[0].rows[1].seatGrades[0].grade",
+            ),
+            (
+                "/sections/1/rows/0/segments/0/seats/1/grade",
+                "sections[1].rows[0].segments[0].seats[1].grade",
+            ),
+            ("/areas/0/grade", "areas[0].grade"),
+        ] {
+            assert_eq!(refused(&with(pointer, json!("gold"))), [field]);
+        }
+        let mut layout = super::super::testing::small();
+        layout["sections"][0]
+            .as_object_mut()
+            .unwrap()
+            .remove("grade");
+        layout["areas"][1].as_object_mut().unwrap().remove("grade");
+        assert_eq!(
+            refused(&layout),
+            ["sections[0].rows[1].grade", "areas[1].grade"]
+        );
+        // Where there is one grade only, it is everybody's.
+        let one =
+            json!({"name": "Club", "grades": ["all"], "areas": [{"id": "floor", "capacity": 3}]});
+        assert_eq!(read(&one).seat_count(), 3);
+    }
+
+    #[test]
+    fn marks_are_of_seats_of_the_row() {
+        for name in ["accessible", "companion"] {
+            let pointer = format!("/sections/0/rows/0/{name}");
+            let field = format!("sections[0].rows[0].{name}[1]");
+            assert_eq!(refused(&with(&pointer, json!(["1", "4"]))), [field]);
+        }
+        let grades = json!([{"grade": "vip", "seats": ["07"]}]);
+        assert_eq!(
+            refused(&with("/sections/0/rows/1/seatGrades", grades)),
+            ["sections[0].rows[1].seatGrades[0].seats[0]"]
+        );
+    }
+
+    #[test]
+    fn a_label_fits_its_limit() {
+        let long = "가".repeat(16);
+        let mut layout = with("/sections/0/id", json!(long));
+        layout["sections"][0]["rows"][0]["id"] = json!(long);
+        assert_eq!(refused(&layout)[0], "sections[0].rows[0].segments[0].from");
+    }
+
+    #[test]
+    fn there_are_seats_but_not_too_many() {
+        assert_eq!(
+            refused(&json!({"name": "a", "grades": ["x"]})),
+            ["sections"]
+        );
+        let areas = |last: u32| {
+            let area = |id: &str, capacity| json!({"id": id, "grade": "s", "capacity": capacity});
+            with("/areas", json!([area("a", 100_000), area("b", last)]))
+        };
+        let seats = 10;
+        assert_eq!(read(&areas(100_000 - seats)).seat_count(), 200_000);
+        assert_eq!(refused(&areas(100_001 - seats)), ["sections"]);
+        let row = |row: usize| json!({"id": row.to_string(), "segments": [{"count": 1, "x": 0, "y": row}]});
+        let section = |section: usize| {
+            let rows: Vec<Value> = (0..1_000).map(row).collect();
+            json!({"id": section.to_string(), "grade": "s", "rows": rows})
+        };
+        let sections = |count| with("/sections", (0..count).map(section).collect());
+        assert_eq!(read(&sections(20)).rows().len(), 20_000);
+        assert_eq!(refused(&sections(21)), ["sections"]);
+    }
+
+    #[test]
+    fn seats_stay_within_the_plane() {
+        let far = json!([{"count": 3, "x": 99_999, "y": 0}]);
+        assert_eq!(
+            refused(&with("/sections/0/rows/1/segments", far)),
+            ["sections[0].rows[1].segments[0]"]
+        );
+        let arc = json!([{"count": 3, "arc": {"center": [0, -99_000], "radius": 99_001, "start": 0, "step": 0.001}}]);
+        read(&with("/sections/0/rows/1/segments", arc));
+    }
+
+    #[test]
+    fn rows_are_ranked_by_rank_then_by_distance() {
+        let row = |id: &str, y: i32| json!({"id": id, "segments": [{"count": 1, "x": 0, "y": y}]});
+        let mut first = row("x", 90);
+        first["rank"] = json!(0);
+        let layout = read(&json!({
+            "name": "a", "grades": ["s"], "stage": {"outline": [[0, 0], [1, 0], [0, 1]]},
+            "sections": [
+                {"id": "far", "rows": [row("1", 20), row("2", 21)]},
+                {"id": "near", "rows": [row("1", 10), row("2", 11)]},
+                {"id": "up", "rank": 2, "rows": [row("1", 5), row("2", 30), first]},
+            ]
+        }));
+        let mut rows: Vec<_> = layout.rows().collect();
+        rows.sort_by_key(|row| row.rank);
+        let order: Vec<String> = rows
+            .iter()
+            .map(|row| format!("{}-{}", row.section, row.id))
+            .collect();
+        assert_eq!(
+            order,
+            ["up-x", "near-1", "far-1", "up-1", "near-2", "far-2", "up-2"]
+        );
+        assert_eq!(layout.row_rank(6), Some(0));
+        assert_eq!(layout.row_rank(7), None);
+    }
 }

@@ -118,8 +118,9 @@ impl Problems {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.fields.len() + self.more
     }
 
     pub(super) fn into_result(self) -> Result<(), LayoutError> {

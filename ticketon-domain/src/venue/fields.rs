@@ -4,18 +4,21 @@
 //! needs more than one object to decide (names that are taken, grades that do not exist) is
 //! checked in `compile`.
 
-use std::borrow::Cow;
-
 use serde::de::MapAccess;
 
-use super::error::{Path, Problems};
-use super::label::{PART, check_part};
+use super::error::Path;
+use super::label::PART;
 use super::plan::{
-    ArcPlan, AreaPlan, Milli, Numbers, Plan, Point, RowPlan, SeatGrades, SeatPlan, SectionPlan,
-    SegmentPlan, Shape, StagePlan,
+    ArcPlan, AreaPlan, Plan, Point, RowPlan, SeatGrades, SeatPlan, SectionPlan, StagePlan,
 };
-use super::read::{Field, Item, List, Object, One, Reader, Scalar, Value, optional, required};
+use super::read::{Field, Finished, List, Object, One, Value, optional, required};
 use super::{MAX_AREAS, MAX_GRADES, MAX_ROW_SEATS, MAX_ROWS, MAX_SECTIONS, MAX_SEGMENTS};
+
+mod scalar;
+mod segment;
+
+use scalar::{Coordinate, Flag, Grade, Id, Length, Title, Whole, Xy};
+use segment::Segment;
 
 /// Coordinates and lengths, in units of the layout.
 pub(super) const MAX_LENGTH: i64 = 100_000;
@@ -28,129 +31,6 @@ const ROW_SEATS: i64 = MAX_ROW_SEATS as i64;
 const MAX_CAPACITY: i64 = 100_000;
 const MAX_RANK: i64 = 1_000_000;
 const MAX_STEP: i64 = 100;
-
-/// The id of a section, row, seat or area. Empty if it was refused.
-struct Id(String);
-
-impl Scalar for Id {
-    fn accepted() -> Cow<'static, str> {
-        PART.into()
-    }
-    fn stand_in() -> Self {
-        Self(String::new())
-    }
-    fn from_text(text: &str) -> Option<Self> {
-        check_part("", text).ok().map(|()| Self(text.to_owned()))
-    }
-}
-
-/// The name of a grade. Empty if it was refused.
-struct Grade(String);
-
-impl Scalar for Grade {
-    fn accepted() -> Cow<'static, str> {
-        "1 to 32 letters, digits, '_', '.', '+' or '-'".into()
-    }
-    fn stand_in() -> Self {
-        Self(String::new())
-    }
-    fn from_text(text: &str) -> Option<Self> {
-        let sign = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '+' | '-');
-        let fits = (1..=32).contains(&text.chars().take(33).count()) && text.chars().all(sign);
-        fits.then(|| Self(text.to_owned()))
-    }
-}
-
-/// A name that people read.
-struct Title(String);
-
-impl Scalar for Title {
-    fn accepted() -> Cow<'static, str> {
-        "1 to 100 characters without control characters".into()
-    }
-    fn stand_in() -> Self {
-        Self(String::new())
-    }
-    fn from_text(text: &str) -> Option<Self> {
-        let fits = (1..=100).contains(&text.chars().take(101).count())
-            && !text.chars().any(char::is_control)
-            && !text.trim().is_empty();
-        fits.then(|| Self(text.to_owned()))
-    }
-}
-
-/// A whole number.
-struct Whole<const MIN: i64, const MAX: i64>(i64);
-
-impl<const MIN: i64, const MAX: i64> Whole<MIN, MAX> {
-    fn get(self) -> u32 {
-        u32::try_from(self.0).unwrap_or_default()
-    }
-}
-
-impl<const MIN: i64, const MAX: i64> Scalar for Whole<MIN, MAX> {
-    fn accepted() -> Cow<'static, str> {
-        format!("a whole number, {MIN} to {MAX}").into()
-    }
-    fn stand_in() -> Self {
-        Self(MIN)
-    }
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // in a small range
-    fn from_number(number: f64) -> Option<Self> {
-        let fits = number.fract() == 0.0 && (MIN as f64..=MAX as f64).contains(&number);
-        fits.then_some(Self(number as i64))
-    }
-}
-
-/// A length, coordinate or angle; three decimals are kept.
-struct Length<const MIN: i64, const MAX: i64>(Milli);
-
-impl<const MIN: i64, const MAX: i64> Scalar for Length<MIN, MAX> {
-    fn accepted() -> Cow<'static, str> {
-        format!("a number, {MIN} to {MAX}").into()
-    }
-    fn stand_in() -> Self {
-        Self(Milli::ONE)
-    }
-    #[allow(clippy::cast_precision_loss)] // small numbers
-    fn from_number(number: f64) -> Option<Self> {
-        let fits = (MIN as f64..=MAX as f64).contains(&number);
-        fits.then(|| Self(Milli::nearest(number)))
-    }
-}
-
-type Coordinate = Length<{ -MAX_LENGTH }, MAX_LENGTH>;
-
-struct Flag(bool);
-
-impl Scalar for Flag {
-    fn accepted() -> Cow<'static, str> {
-        "true or false".into()
-    }
-    fn stand_in() -> Self {
-        Self(false)
-    }
-    fn from_flag(flag: bool) -> Option<Self> {
-        Some(Self(flag))
-    }
-}
-
-/// A point, `[x, y]`.
-struct Xy(Point);
-
-impl Item for Xy {
-    fn read<'de, D: serde::Deserializer<'de>>(
-        json: D,
-        at: Path<'_>,
-        reader: &mut Reader,
-    ) -> Result<Self, D::Error> {
-        let List(both) = List::<Coordinate, 2, 2>::read(json, at, reader)?;
-        Ok(match both[..] {
-            [Length(x), Length(y)] => Self((x, y)),
-            _ => Self(Point::default()),
-        })
-    }
-}
 
 fn outline<'de, A: MapAccess<'de>>(value: Value<'_, A>) -> Result<Vec<Point>, A::Error> {
     let List(points) = value.read::<List<Xy, 3, MAX_OUTLINE>>()?;
@@ -197,7 +77,7 @@ impl Object for Plan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -221,7 +101,7 @@ impl Object for StagePlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -251,7 +131,7 @@ impl Object for SectionPlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -285,7 +165,7 @@ impl Object for RowPlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -309,7 +189,7 @@ impl Object for SeatGrades {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -341,7 +221,7 @@ impl Object for SeatPlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -371,7 +251,7 @@ impl Object for AreaPlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
@@ -399,185 +279,216 @@ impl Object for ArcPlan {
         Ok(())
     }
 
-    fn finish(self, _: Path<'_>, _: &mut Problems) -> Self {
+    fn finish(self, _: Path<'_>, _: Finished<'_>) -> Self {
         self
     }
 }
 
-/// A segment as it is written: which shape it has, its fields tell.
-#[derive(Default)]
-struct Segment {
-    from: Option<u32>,
-    count: Option<u32>,
-    step: Option<i32>,
-    x: Option<Milli>,
-    y: Option<Milli>,
-    dx: Option<Milli>,
-    dy: Option<Milli>,
-    arc: Option<ArcPlan>,
-    seats: Option<Vec<SeatPlan>>,
-    grade: Option<String>,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
 
-impl Object for Segment {
-    type Out = SegmentPlan;
-    const FIELDS: &'static [Field] = &[
-        optional("from"),
-        optional("count"),
-        optional("step"),
-        optional("x"),
-        optional("y"),
-        optional("dx"),
-        optional("dy"),
-        optional("arc"),
-        optional("seats"),
-        optional("grade"),
-    ];
+    use super::super::testing::{read, refused, small, with};
 
-    fn field<'de, A: MapAccess<'de>>(
-        &mut self,
-        name: &'static str,
-        value: Value<'_, A>,
-    ) -> Result<(), A::Error> {
-        match name {
-            "from" => self.from = Some(value.read::<Whole<0, MAX_NUMBER>>()?.get()),
-            "count" => self.count = Some(value.read::<Whole<1, ROW_SEATS>>()?.get()),
-            "step" => {
-                let Whole(step) = value.read::<Whole<{ -MAX_STEP }, MAX_STEP>>()?;
-                self.step = i32::try_from(step).ok();
-            }
-            "x" => self.x = Some(value.read::<Coordinate>()?.0),
-            "y" => self.y = Some(value.read::<Coordinate>()?.0),
-            "dx" => self.dx = Some(value.read::<Coordinate>()?.0),
-            "dy" => self.dy = Some(value.read::<Coordinate>()?.0),
-            "arc" => self.arc = Some(value.read::<One<ArcPlan>>()?.0),
-            "seats" => self.seats = Some(objects::<SeatPlan, MAX_SEATS, A>(value)?),
-            _ => self.grade = Some(value.read::<Grade>()?.0),
-        }
-        Ok(())
-    }
-
-    fn finish(self, at: Path<'_>, problems: &mut Problems) -> SegmentPlan {
-        let line = [
-            ("x", self.x),
-            ("y", self.y),
-            ("dx", self.dx),
-            ("dy", self.dy),
-        ];
-        let given: Vec<&str> = [
-            ("from", self.from.is_some()),
-            ("count", self.count.is_some()),
-            ("step", self.step.is_some()),
-            ("arc", self.arc.is_some()),
-        ]
-        .into_iter()
-        .chain(line.map(|(name, value)| (name, value.is_some())))
-        .filter_map(|(name, given)| given.then_some(name))
-        .collect();
-        let grade = self.grade;
-        if let Some(seats) = self.seats {
-            for name in given {
-                let accepted = "either seats, or from and count with x and y or arc";
-                problems.refuse(at.field(name), "(beside seats)", accepted);
-            }
-            let shape = Shape::List { seats };
-            return SegmentPlan { shape, grade };
-        }
-        if given.is_empty() {
-            let accepted = "seats, or from and count with x and y or arc";
-            problems.refuse(at, "(no seats)", accepted);
-        }
-        let mut missing = |name| problems.refuse(at.field(name), "(missing)", "a number");
-        let numbers = Numbers {
-            from: self.from.unwrap_or_else(|| 1),
-            count: self.count.unwrap_or_else(|| {
-                if !given.is_empty() {
-                    missing("count");
-                }
-                1
-            }),
-            step: self.step.unwrap_or(1),
-        };
-        let shape = match self.arc {
-            Some(arc) => {
-                for (name, value) in line {
-                    if value.is_some() {
-                        let accepted = "either arc, or x, y, dx and dy";
-                        problems.refuse(at.field(name), "(beside arc)", accepted);
-                    }
-                }
-                Shape::Arc { numbers, arc }
-            }
-            None => {
-                if !given.is_empty() {
-                    for (name, value) in &line[..2] {
-                        if value.is_none() {
-                            missing(name);
-                        }
-                    }
-                }
-                Shape::Line {
-                    numbers,
-                    x: self.x.unwrap_or_default(),
-                    y: self.y.unwrap_or_default(),
-                    dx: self.dx.unwrap_or(Milli::ONE),
-                    dy: self.dy.unwrap_or_default(),
-                }
-            }
-        };
-        check_shape(&shape, at, problems);
-        SegmentPlan { shape, grade }
-    }
-}
-
-/// What the numbers of a segment must fulfil together.
-fn check_shape(shape: &Shape, at: Path<'_>, problems: &mut Problems) {
-    let (Shape::Line { numbers, .. } | Shape::Arc { numbers, .. }) = shape else {
-        return;
-    };
-    if numbers.step == 0 {
-        problems.refuse(
-            at.field("step"),
-            0,
-            format!("-{MAX_STEP} to {MAX_STEP}, not 0"),
+    #[test]
+    fn every_mistake_is_reported_at_once() {
+        let layout = json!({
+            "name": "", "grades": [], "color": 1,
+            "sections": [
+                {"id": "A-1", "rows": []},
+                {"id": "B", "rank": -1, "rows": [
+                    {"id": "1", "segments": [{"from": 1, "count": 0, "x": 1e9, "y": "0"}, {"count": 3, "z": 1}]},
+                    7
+                ]},
+            ],
+            "areas": [{"id": "pit", "capacity": 100_001, "outline": [[0, 0], [1, 2, 3], "x"]}]
+        });
+        let mut fields = refused(&layout);
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "areas[0].capacity",
+                "areas[0].outline[1]",
+                "areas[0].outline[2]",
+                "color",
+                "grades",
+                "name",
+                "sections[0].id",
+                "sections[0].rows",
+                "sections[1].rank",
+                "sections[1].rows[0].segments[0].count",
+                "sections[1].rows[0].segments[0].x",
+                "sections[1].rows[0].segments[0].y",
+                "sections[1].rows[0].segments[1].z",
+                "sections[1].rows[1]",
+            ]
         );
     }
-    let last = numbers.at(numbers.count.saturating_sub(1));
-    if !(0..=MAX_NUMBER).contains(&last) {
-        let accepted = format!("numbers from 0 to {MAX_NUMBER}");
-        problems.refuse(
-            at.field("count"),
-            format!("the last seat is {last}"),
-            accepted,
+
+    #[test]
+    fn a_refusal_names_value_and_range() {
+        let error = |value: &Value| {
+            let error = super::super::Layout::from_json(value.to_string()).unwrap_err();
+            error.to_string()
+        };
+        assert_eq!(
+            error(&with("/areas/0/capacity", json!(0))),
+            "refused layout: areas[0].capacity: \"0\" (accepted: a whole number, 1 to 100000)"
+        );
+        assert_eq!(
+            error(&with("/areas/0/colour", json!("red"))),
+            "refused layout: areas[0].colour: \"(unknown field)\" (accepted: id, name, grade, capacity, outline)"
+        );
+        assert_eq!(
+            error(&with("/name", Value::Null)),
+            "refused layout: name: \"null\" (accepted: 1 to 100 characters without control characters)"
         );
     }
-    match shape {
-        Shape::Line { dx, dy, .. } if dx.0 == 0 && dy.0 == 0 && numbers.count > 1 => {
-            problems.refuse(
-                at.field("dx"),
-                0,
-                "a distance between seats: dx or dy not 0",
+
+    #[test]
+    fn each_field_has_its_range() {
+        let line = "/sections/0/rows/0/segments/0";
+        let arc = "/sections/0/rows/1/segments/0/arc";
+        let seat = "/sections/1/rows/0/segments/0/seats/0";
+        for (parent, name, bad) in [
+            ("", "name", json!("x".repeat(101))),
+            ("", "grades", json!(vec!["g"; 33])),
+            ("", "grades", json!(["a b"])),
+            ("", "stage", json!([])),
+            ("/stage", "outline", json!([[0, 0], [1, 1]])),
+            ("/stage", "outline", json!(vec![[0, 0]; 501])),
+            ("/sections/0", "id", json!("")),
+            ("/sections/0", "id", json!("12345678901234567")),
+            ("/sections/0", "rank", json!(1_000_001)),
+            ("/sections/0", "name", json!("a\nb")),
+            ("/sections/0/rows/0", "id", json!(1)),
+            ("/sections/0/rows/0", "accessible", json!([])),
+            (line, "from", json!(-1)),
+            (line, "from", json!(100_000)),
+            (line, "count", json!(2_001)),
+            (line, "count", json!(1.5)),
+            (line, "step", json!(0)),
+            (line, "step", json!(101)),
+            (line, "x", json!(100_000.1)),
+            (line, "y", json!(-1e300)),
+            (line, "dx", json!(0)),
+            ("/sections/1/rows/0/segments/0", "seats", json!(null)),
+            (arc, "radius", json!(0)),
+            (arc, "radius", json!(-1)),
+            (arc, "center", json!([0])),
+            (arc, "start", json!(361)),
+            (arc, "step", json!(0)),
+            (seat, "accessible", json!("yes")),
+            (seat, "x", json!("1")),
+            ("/areas/0", "capacity", json!("many")),
+        ] {
+            let layout = with(&format!("{parent}/{name}"), bad.clone());
+            let fields = refused(&layout);
+            assert!(
+                fields.iter().all(|field| field.contains(name)),
+                "{parent}/{name} {bad}: {fields:?}"
             );
         }
-        Shape::Line { x, y, dx, dy, .. } => {
-            for (name, start, by) in [("x", x, dx), ("y", y, dy)] {
-                let end = i64::from(start.0) + i64::from(by.0) * (i64::from(numbers.count) - 1);
-                if end.abs() > MAX_LENGTH * 1_000 {
-                    let accepted = format!("-{MAX_LENGTH} to {MAX_LENGTH} for each seat");
-                    let value = format!("the last seat is at {}", end / 1_000);
-                    problems.refuse(at.field(name), value, accepted);
-                }
-            }
+    }
+
+    #[test]
+    fn what_is_needed_is_missed() {
+        for (pointer, missing) in [
+            ("/name", "name"),
+            ("/grades", "grades"),
+            ("/stage/outline", "stage.outline"),
+            ("/sections/0/id", "sections[0].id"),
+            ("/sections/0/rows", "sections[0].rows"),
+            (
+                "/sections/0/rows/1/segments",
+                "sections[0].rows[1].segments",
+            ),
+            (
+                "/sections/0/rows/0/segments/0/count",
+                "sections[0].rows[0].segments[0].count",
+            ),
+            (
+                "/sections/0/rows/0/segments/0/x",
+                "sections[0].rows[0].segments[0].x",
+            ),
+            (
+                "/sections/1/rows/0/segments/0/seats/0/y",
+                "sections[1].rows[0].segments[0].seats[0].y",
+            ),
+            ("/areas/1/capacity", "areas[1].capacity"),
+        ] {
+            let mut layout = small();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            layout
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(name);
+            assert_eq!(refused(&layout), [missing]);
         }
-        Shape::Arc { arc, .. } => {
-            let at = at.field("arc");
-            if arc.radius.0 == 0 {
-                problems.refuse(at.field("radius"), 0, format!("above 0, to {MAX_LENGTH}"));
-            }
-            if arc.step.0 == 0 && numbers.count > 1 {
-                problems.refuse(at.field("step"), 0, "degrees between seats, not 0");
-            }
-        }
-        Shape::List { .. } => {}
+    }
+
+    #[test]
+    fn a_segment_has_one_shape() {
+        let row = |segment| {
+            with(
+                "/sections/0/rows/0",
+                json!({"id": "1", "segments": [segment]}),
+            )
+        };
+        let at = |name: &str| format!("sections[0].rows[0].segments[0]{name}");
+        let arc = json!({"center": [0, 0], "radius": 5, "start": 0, "step": 5});
+        assert_eq!(refused(&row(json!({}))), [at("")]);
+        assert_eq!(refused(&row(json!({"grade": "vip"}))), [at("")]);
+        assert_eq!(
+            refused(&row(json!({"count": 2, "x": 0, "y": 0, "arc": arc}))),
+            [at(".x"), at(".y")]
+        );
+        let seats = json!([{"id": "1", "x": 0, "y": 0}]);
+        assert_eq!(
+            refused(&row(json!({"count": 2, "seats": seats}))),
+            [at(".count")]
+        );
+        assert_eq!(
+            refused(&row(
+                json!({"from": 5, "count": 3, "step": -3, "x": 0, "y": 0})
+            )),
+            [at(".count")]
+        );
+        assert_eq!(
+            refused(&row(json!({"from": 99_999, "count": 2, "x": 0, "y": 0}))),
+            [at(".count")]
+        );
+        read(&row(
+            json!({"from": 6, "count": 3, "step": -3, "x": 0, "y": 0, "dx": 0, "dy": 1}),
+        ));
+        read(&row(json!({"count": 1, "x": 0, "y": 0, "dx": 0})));
+    }
+
+    #[test]
+    fn a_field_is_given_once() {
+        let text =
+            r#"{"name": "a", "name": "b", "grades": ["x"], "areas": [{"id": "a", "capacity": 1}]}"#;
+        let error = super::super::Layout::from_json(text).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "refused layout: name: \"(given twice)\" (accepted: the field once)"
+        );
+    }
+
+    #[test]
+    fn one_mistake_has_no_echo() {
+        // Marks of seats that a refused segment would have had, grades that a refused list would have named.
+        assert_eq!(
+            refused(&with("/sections/0/rows/0/segments/0/count", json!("3"))),
+            ["sections[0].rows[0].segments[0].count"]
+        );
+        assert_eq!(refused(&with("/grades", json!("vip"))), ["grades"]);
+        assert_eq!(refused(&with("/sections", json!(7))), ["sections"]);
+        assert_eq!(refused(&json!([])), ["(body)"]);
+        let twice = with("/sections/1/id", json!("A"));
+        assert_eq!(refused(&twice), ["sections[1].id"]);
     }
 }

@@ -12,6 +12,7 @@ use super::label::{GradeIndex, SeatIndex, SeatLabel};
 use super::plan::{Plan, Point, StagePlan};
 use super::read::{One, Reader, document};
 use super::seats::{ACCESSIBLE, COMPANION, Seats, SegmentEntry, distance_squared};
+use super::view::{Area, Row, Seat, Section, Segment};
 use super::{MAX_JSON_BYTES, map};
 
 /// A validated venue layout: sections with rows of seats, and areas without seats.
@@ -239,7 +240,6 @@ impl Layout {
             let row = &self.seats.rows[self.seats.segments[segment].row as usize];
             distance_squared(row.centre, self.seats.points[seat.get() as usize])
         });
-        #[allow(clippy::cast_precision_loss)] // nobody compares lengths of that many digits
         let squared = squared.unwrap_or_default() as f64;
         squared.sqrt() / 1_000.0
     }
@@ -294,92 +294,234 @@ fn version(json: &str) -> String {
     })
 }
 
-/// A seat, or one unit of an area.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Seat<'a> {
-    /// Its number in the layout.
-    pub index: SeatIndex,
-    /// Its name.
-    pub label: SeatLabel,
-    /// The id of its section or area.
-    pub section: &'a str,
-    /// The id of its row; none for a unit.
-    pub row: Option<&'a str>,
-    /// What it costs is decided by this.
-    pub grade: GradeIndex,
-    /// Whether a wheelchair fits.
-    pub accessible: bool,
-    /// Whether it is for the companion of somebody in an accessible seat.
-    pub companion: bool,
-    /// Where it is, in units of the layout; of a unit, the middle of its area.
-    pub x: f64,
-    /// Larger is farther down the map.
-    pub y: f64,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-/// A section of rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Section<'a> {
-    /// Its id, the first part of its seats' labels.
-    pub id: &'a str,
-    /// What people call it; the id, if the layout does not say.
-    pub name: &'a str,
-    /// The places of its rows in [`Layout::rows`].
-    pub rows: Range<u32>,
-    /// Its first seat.
-    pub start: SeatIndex,
-    /// How many seats it has.
-    pub len: u32,
-}
+    use super::super::testing::{read, small, with};
+    use super::*;
 
-/// A row of a section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Row<'a> {
-    /// Its id, unique in the section.
-    pub id: &'a str,
-    /// The id of the section.
-    pub section: &'a str,
-    /// How good it is among all rows: 0 is the best, no two are the same.
-    pub rank: u32,
-    /// Its first seat.
-    pub start: SeatIndex,
-    /// How many seats it has.
-    pub len: u32,
-}
+    fn labels(layout: &Layout) -> Vec<String> {
+        let seats = (0..layout.seat_count()).map(SeatIndex::new);
+        seats
+            .map(|seat| layout.label(seat).unwrap().to_string())
+            .collect()
+    }
 
-/// Adjacent seats of a row: their indexes are consecutive, no aisle is between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Segment<'a> {
-    /// The id of the section.
-    pub section: &'a str,
-    /// The id of the row.
-    pub row: &'a str,
-    /// The row's place in [`Layout::rows`].
-    pub row_index: u32,
-    /// How good the row is: 0 is the best.
-    pub row_rank: u32,
-    /// The first seat.
-    pub start: SeatIndex,
-    /// How many seats there are.
-    pub len: u32,
-}
+    #[test]
+    fn seats_are_numbered_in_the_order_of_the_document() {
+        let layout = read(&small());
+        assert_eq!(
+            labels(&layout),
+            [
+                "A-1-1",
+                "A-1-2",
+                "A-1-3",
+                "A-1-7",
+                "A-1-5",
+                "A-2-1",
+                "A-2-2",
+                "A-2-3",
+                "가-L-1",
+                "가-L-2a",
+                "standing/1",
+                "standing/2",
+                "standing/3",
+                "standing/4",
+                "bar/1",
+                "bar/2",
+            ]
+        );
+        for unknown in [
+            "",
+            "A",
+            "A-1",
+            "A-1-4",
+            "A-1-01",
+            "A-1-1-1",
+            "A-1-",
+            "a-1-1",
+            "가-L-2",
+            "standing",
+            "standing/0",
+            "standing/5",
+            "standing/01",
+            "bar/3",
+            "/1",
+            "A-1-1/1",
+            "nowhere/1",
+            "standing/99999999999",
+        ] {
+            assert_eq!(layout.index_of(unknown), None, "{unknown}");
+        }
+    }
 
-/// An area without seats: whoever is in, stands where they like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Area<'a> {
-    /// Its id, the first part of its units' labels.
-    pub id: &'a str,
-    /// What people call it; the id, if the layout does not say.
-    pub name: &'a str,
-    /// The grade of all units.
-    pub grade: GradeIndex,
-    /// Its first unit, `<id>/1`.
-    pub start: SeatIndex,
-    /// How many units it has.
-    pub len: u32,
+    #[test]
+    fn a_seat_knows_its_place_grade_and_marks() {
+        let layout = read(&small());
+        let told = |label: &str| {
+            let seat = layout.seat(layout.index_of(label).unwrap()).unwrap();
+            let grade = layout.grades()[usize::from(seat.grade.get())].clone();
+            (
+                seat.section.to_owned(),
+                seat.row.map(str::to_owned),
+                grade,
+                (seat.accessible, seat.companion),
+                (seat.x, seat.y),
+            )
+        };
+        let row = |id: &str| Some(id.to_owned());
+        assert_eq!(
+            told("A-1-1"),
+            (
+                "A".into(),
+                row("1"),
+                "vip".into(),
+                (true, false),
+                (-4.0, 0.0)
+            )
+        );
+        assert_eq!(
+            told("A-1-2"),
+            (
+                "A".into(),
+                row("1"),
+                "vip".into(),
+                (false, true),
+                (-3.0, 0.0)
+            )
+        );
+        assert_eq!(
+            told("A-1-5"),
+            (
+                "A".into(),
+                row("1"),
+                "vip".into(),
+                (true, false),
+                (3.0, 0.25)
+            )
+        );
+        // An arc begins at the left and passes its lowest point.
+        assert_eq!(
+            told("A-2-1"),
+            (
+                "A".into(),
+                row("2"),
+                "r".into(),
+                (false, false),
+                (-20.0, -20.0)
+            )
+        );
+        assert_eq!(
+            told("A-2-2"),
+            (
+                "A".into(),
+                row("2"),
+                "vip".into(),
+                (false, false),
+                (0.0, 0.0)
+            )
+        );
+        assert_eq!(
+            told("A-2-3"),
+            (
+                "A".into(),
+                row("2"),
+                "r".into(),
+                (false, false),
+                (20.0, -20.0)
+            )
+        );
+        assert_eq!(
+            told("가-L-1"),
+            (
+                "가".into(),
+                row("L"),
+                "s".into(),
+                (true, false),
+                (-14.0, 3.0)
+            )
+        );
+        assert_eq!(
+            told("가-L-2a"),
+            (
+                "가".into(),
+                row("L"),
+                "vip".into(),
+                (false, true),
+                (-14.0, 4.5)
+            )
+        );
+        assert_eq!(
+            told("standing/4"),
+            (
+                "standing".into(),
+                None,
+                "s".into(),
+                (false, false),
+                (0.0, 14.0)
+            )
+        );
+        assert_eq!(
+            told("bar/1"),
+            ("bar".into(), None, "r".into(), (false, false), (0.0, 0.0))
+        );
+    }
+
+    #[test]
+    fn parts_name_their_seats() {
+        let layout = read(&small());
+        let segments: Vec<_> = layout
+            .segments()
+            .map(|s| (s.section, s.row, s.start.get(), s.len))
+            .collect();
+        assert_eq!(
+            segments,
+            [
+                ("A", "1", 0, 3),
+                ("A", "1", 3, 2),
+                ("A", "2", 5, 3),
+                ("가", "L", 8, 2)
+            ]
+        );
+        let sections: Vec<_> = layout.sections().map(|s| (s.name, s.rows, s.len)).collect();
+        assert_eq!(sections, [("Stalls", 0..2, 8), ("가", 2..3, 2)]);
+        let areas: Vec<_> = layout
+            .areas()
+            .map(|a| (a.id, a.name, a.start.get(), a.len))
+            .collect();
+        assert_eq!(
+            areas,
+            [("standing", "Standing", 10, 4), ("bar", "bar", 14, 2)]
+        );
+        assert_eq!(layout.grade_index("s"), Some(GradeIndex::new(2)));
+        assert_eq!(layout.grade_index("gold"), None);
+    }
+
+    #[test]
+    fn the_centre_of_a_row_is_best() {
+        let row = json!([{"id": "1", "segments": [{"count": 2, "x": 0, "y": 0}, {"from": 3, "count": 1, "x": 4, "y": 0}]}]);
+        let layout = read(&with("/sections/0/rows", row));
+        let off = |label: &str| layout.off_centre(layout.index_of(label).unwrap());
+        assert_eq!((off("A-1-1"), off("A-1-2"), off("A-1-3")), (2.0, 1.0, 2.0));
+        assert_eq!(off("bar/1"), 0.0);
+    }
+
+    #[test]
+    fn the_canonical_form_is_short_and_stable() {
+        let layout = Layout::from_json(
+            r#" { "areas": [{"capacity": 3, "id": "floor"}], "grades": ["all"], "name": "Club",
+                "sections": [{"rows": [{"segments": [{"y": 1.00049, "x": -0.0, "count": 2, "dx": 1, "step": 1}],
+                "id": "1"}], "id": "A"}] } "#,
+        )
+        .unwrap();
+        let canonical = r#"{"name":"Club","grades":["all"],"sections":[{"id":"A","rows":[{"id":"1","segments":[{"from":1,"count":2,"x":0,"y":1}]}]}],"areas":[{"id":"floor","capacity":3}]}"#;
+        assert_eq!(layout.to_json(), canonical);
+        // The first 8 bytes of the SHA-256, as `sha256sum` tells.
+        assert_eq!(layout.version(), "afad2c3cd5062a84");
+        assert_ne!(
+            read(&small()).version(),
+            read(&with("/name", json!("Other"))).version()
+        );
+    }
 }

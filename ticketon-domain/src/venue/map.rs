@@ -175,3 +175,87 @@ fn area(area: &AreaEntry) -> Area<'_> {
         outline: area.outline.iter().copied().map(xy).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::label::SeatIndex;
+    use super::super::sample;
+    use super::super::testing::{read, small};
+
+    #[test]
+    fn a_browser_gets_the_layout_in_index_order() {
+        let layout = read(&small());
+        let map: Value = serde_json::from_str(&layout.to_map_json()).unwrap();
+        assert_eq!(
+            map,
+            json!({
+                "version": layout.version(),
+                "name": "Small Hall",
+                "seats": 16,
+                "bounds": [[-20, -20], [20, 20]],
+                "grades": ["vip", "r", "s"],
+                "stage": {"name": "Stage", "outline": [[-8, -6], [8, -6], [8, -2], [-8, -2]]},
+                "sections": [
+                    {"id": "A", "name": "Stalls", "start": 0,
+                     "rows": [{"id": "1", "segments": [[1, 3, 1], [7, 2, -2]]}, {"id": "2", "segments": [[1, 3, 1]]}],
+                     "x": [-4, -3, -2, 2.5, 3, -20, 0, 20], "y": [0, 0, 0, 0, 0.3, -20, 0, -20],
+                     "grades": [[0, 5], [1, 1], [0, 1], [1, 1]], "accessible": [0, 4], "companion": [1]},
+                    {"id": "가", "name": "가", "start": 8, "rows": [{"id": "L", "segments": [["1", "2a"]]}],
+                     "x": [-14, -14], "y": [3, 4.5], "grades": [[2, 1], [0, 1]], "accessible": [8], "companion": [9]}
+                ],
+                "areas": [
+                    {"id": "standing", "name": "Standing", "start": 10, "count": 4, "grade": 2,
+                     "outline": [[-14, 8], [14, 8], [14, 20]]},
+                    {"id": "bar", "name": "bar", "start": 14, "count": 2, "grade": 1, "outline": []}
+                ]
+            })
+        );
+    }
+
+    #[test]
+    fn the_map_of_a_big_hall_is_small_and_tells_every_label() {
+        let layout = sample::theatre(20_000);
+        let text = layout.to_map_json();
+        assert!(text.len() < 400_000, "{} bytes", text.len());
+        let map: Value = serde_json::from_str(&text).unwrap();
+        let mut index = 0;
+        for section in map["sections"].as_array().unwrap() {
+            assert_eq!(section["start"], index);
+            let first = index;
+            for row in section["rows"].as_array().unwrap() {
+                for segment in row["segments"].as_array().unwrap() {
+                    let numbers: Vec<i64> = segment
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .filter_map(Value::as_i64)
+                        .collect();
+                    for position in 0..numbers[1] {
+                        let label = format!(
+                            "{}-{}-{}",
+                            section["id"].as_str().unwrap(),
+                            row["id"].as_str().unwrap(),
+                            numbers[0] + numbers[2] * position
+                        );
+                        assert_eq!(layout.label(SeatIndex::new(index)).unwrap().as_str(), label);
+                        index += 1;
+                    }
+                }
+            }
+            assert_eq!(
+                section["x"].as_array().unwrap().len(),
+                (index - first) as usize
+            );
+            let graded: u64 = section["grades"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|run| run[1].as_u64())
+                .sum();
+            assert_eq!(graded, u64::from(index - first));
+        }
+        assert_eq!(index, 20_000);
+    }
+}

@@ -14,7 +14,6 @@ impl Milli {
     pub(super) const ONE: Self = Self(1_000);
 
     /// The nearest one; the caller checked the range.
-    #[allow(clippy::cast_possible_truncation)] // checked by the caller, saturating otherwise
     pub(super) fn nearest(value: f64) -> Self {
         Self((value * 1_000.0).round() as i32)
     }
@@ -211,22 +210,18 @@ pub(super) struct AreaPlan {
     pub(super) outline: Vec<Point>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_one(value: &Milli) -> bool {
     *value == Milli::ONE
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_zero(value: &Milli) -> bool {
     value.0 == 0
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_step_one(step: &i32) -> bool {
     *step == 1
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_false(flag: &bool) -> bool {
     !flag
 }

@@ -5,7 +5,6 @@
 //! layout sees all mistakes at once. Nothing is built for what is refused, so a hostile document
 //! costs no more memory than a valid one.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -14,14 +13,35 @@ use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visito
 
 use super::error::{Path, Problems};
 
-/// The most items over all lists of a document.
-const MAX_ITEMS: usize = 1_000_000;
+/// The visits of a visitor to kinds of JSON that it refuses.
+macro_rules! refuse {
+    ($($visit:ident: $value:ty),*) => { $(
+        fn $visit<E: Error>(self, value: $value) -> Result<Self::Value, E> {
+            Ok(self.refuse(value))
+        }
+    )* };
+    (nothing) => {
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(self.refuse("null"))
+        }
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("JSON")
+        }
+    };
+}
+
+mod list;
+mod scalar;
+
+pub(super) use list::List;
+pub(super) use scalar::Scalar;
 
 /// What is carried along while a document is read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub(super) problems: Problems,
-    items: usize,
+    lists_bytes: usize,
 }
 
 /// Something that a document has at some place.
@@ -97,7 +117,14 @@ pub(super) trait Object: Default {
     ) -> Result<(), A::Error>;
 
     /// Checks the fields against each other.
-    fn finish(self, at: Path<'_>, problems: &mut Problems) -> Self::Out;
+    fn finish(self, at: Path<'_>, read: Finished<'_>) -> Self::Out;
+}
+
+/// What came out of reading the fields of an object.
+pub(super) struct Finished<'a> {
+    pub(super) problems: &'a mut Problems,
+    /// Whether none of them was refused, nor anything in them.
+    pub(super) clean: bool,
 }
 
 /// The value of a field, about to be read.
@@ -126,24 +153,6 @@ impl<T: Object> Item for One<T> {
     }
 }
 
-/// Visits of kinds of JSON that `$accepted` does not include.
-macro_rules! refuse {
-    ($($visit:ident: $value:ty),*) => { $(
-        fn $visit<E: Error>(self, value: $value) -> Result<Self::Value, E> {
-            Ok(self.refuse(value))
-        }
-    )* };
-    (nothing) => {
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(self.refuse("null"))
-        }
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("JSON")
-        }
-    };
-}
-
 impl<T: Object> Seed<'_, One<T>> {
     fn refuse(self, value: impl fmt::Display) -> One<T> {
         let names: Vec<&str> = T::FIELDS.iter().map(|field| field.name).collect();
@@ -158,6 +167,7 @@ impl<'de, T: Object> Visitor<'de> for Seed<'_, One<T>> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<One<T>, A::Error> {
         let Self { at, reader, .. } = self;
+        let before = reader.problems.count();
         let mut object = T::default();
         let mut seen = 0_u32;
         while let Some(key) = map.next_key_seed(Key(T::FIELDS))? {
@@ -196,7 +206,9 @@ impl<'de, T: Object> Visitor<'de> for Seed<'_, One<T>> {
                     .refuse(at.field(field.name), "(missing)", accepted);
             }
         }
-        Ok(One(object.finish(at, &mut reader.problems)))
+        let problems = &mut reader.problems;
+        let clean = problems.count() == before;
+        Ok(One(object.finish(at, Finished { problems, clean })))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<One<T>, A::Error> {
@@ -233,161 +245,4 @@ impl Visitor<'_> for Key {
             None => Err(key.chars().take(64).collect()),
         })
     }
-}
-
-/// A list of `MIN` to `MAX` items.
-pub(super) struct List<T, const MIN: usize, const MAX: usize>(pub(super) Vec<T>);
-
-impl<T: Item, const MIN: usize, const MAX: usize> Item for List<T, MIN, MAX> {
-    fn read<'de, D: Deserializer<'de>>(
-        json: D,
-        at: Path<'_>,
-        reader: &mut Reader,
-    ) -> Result<Self, D::Error> {
-        json.deserialize_any(Seed::<Self>::new(at, reader))
-    }
-}
-
-impl<T, const MIN: usize, const MAX: usize> Seed<'_, List<T, MIN, MAX>> {
-    fn refuse(self, value: impl fmt::Display) -> List<T, MIN, MAX> {
-        let accepted = if MIN == MAX {
-            format!("a list of {MIN}")
-        } else {
-            format!("a list of {MIN} to {MAX}")
-        };
-        self.reader.problems.refuse(self.at, value, accepted);
-        List(Vec::new())
-    }
-}
-
-impl<'de, T: Item, const MIN: usize, const MAX: usize> Visitor<'de>
-    for Seed<'_, List<T, MIN, MAX>>
-{
-    type Value = List<T, MIN, MAX>;
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        loop {
-            if items.len() == MAX || self.reader.items == MAX_ITEMS {
-                let mut count = items.len();
-                while seq.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                if count == items.len() {
-                    break;
-                }
-                if items.len() < MAX {
-                    let accepted = format!("at most {MAX_ITEMS} items in all lists together");
-                    self.reader
-                        .problems
-                        .refuse(self.at, format!("a list of {count}"), accepted);
-                    return Ok(List(items));
-                }
-                return Ok(self.refuse(format!("a list of {count}")));
-            }
-            let here = self.at.item(items.len());
-            let Some(item) = seq.next_element_seed(Seed::new(here, &mut *self.reader))? else {
-                break;
-            };
-            self.reader.items += 1;
-            items.push(item);
-        }
-        if items.len() < MIN {
-            return Ok(self.refuse(format!("a list of {}", items.len())));
-        }
-        Ok(List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map)?;
-        Ok(self.refuse("an object"))
-    }
-
-    refuse!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
-    refuse!(nothing);
-}
-
-/// A text, number or truth value.
-pub(super) trait Scalar: Sized {
-    /// What is accepted, in words.
-    fn accepted() -> Cow<'static, str>;
-    /// Takes the place of a refused one.
-    fn stand_in() -> Self;
-
-    fn from_text(_: &str) -> Option<Self> {
-        None
-    }
-    fn from_number(_: f64) -> Option<Self> {
-        None
-    }
-    fn from_flag(_: bool) -> Option<Self> {
-        None
-    }
-}
-
-impl<T: Scalar> Item for T {
-    fn read<'de, D: Deserializer<'de>>(
-        json: D,
-        at: Path<'_>,
-        reader: &mut Reader,
-    ) -> Result<Self, D::Error> {
-        json.deserialize_any(Plain(Seed::new(at, reader)))
-    }
-}
-
-/// Visits a [`Scalar`].
-struct Plain<'a, T>(Seed<'a, T>);
-
-impl<T: Scalar> Plain<'_, T> {
-    fn refuse(self, value: impl fmt::Display) -> T {
-        self.or(None, value)
-    }
-
-    fn or(self, accepted: Option<T>, value: impl fmt::Display) -> T {
-        accepted.unwrap_or_else(|| {
-            self.0
-                .reader
-                .problems
-                .refuse(self.0.at, value, T::accepted());
-            T::stand_in()
-        })
-    }
-}
-
-impl<'de, T: Scalar> Visitor<'de> for Plain<'_, T> {
-    type Value = T;
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<T, E> {
-        Ok(self.or(T::from_flag(value), value))
-    }
-
-    #[allow(clippy::cast_precision_loss)] // no range reaches where it loses
-    fn visit_i64<E: Error>(self, value: i64) -> Result<T, E> {
-        Ok(self.or(T::from_number(value as f64), value))
-    }
-
-    #[allow(clippy::cast_precision_loss)] // no range reaches where it loses
-    fn visit_u64<E: Error>(self, value: u64) -> Result<T, E> {
-        Ok(self.or(T::from_number(value as f64), value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<T, E> {
-        Ok(self.or(T::from_number(value), value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<T, E> {
-        Ok(self.or(T::from_text(value), value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
-        IgnoredAny.visit_seq(seq)?;
-        Ok(self.refuse("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        IgnoredAny.visit_map(map)?;
-        Ok(self.refuse("an object"))
-    }
-
-    refuse!(nothing);
 }

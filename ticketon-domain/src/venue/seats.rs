@@ -87,13 +87,11 @@ pub(super) struct Seats {
 
 impl Seats {
     /// How many numbered or listed seats there are; units of areas come after them.
-    #[allow(clippy::cast_possible_truncation)] // checked against MAX_SEATS before
     pub(super) fn seated(&self) -> u32 {
         self.points.len() as u32
     }
 
     /// How many seats and units there are.
-    #[allow(clippy::cast_possible_truncation)] // checked against MAX_SEATS before
     pub(super) fn len(&self) -> u32 {
         self.grades.len() as u32
     }
