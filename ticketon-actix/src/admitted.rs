@@ -6,9 +6,9 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
-use ticketon_queue::WaitingQueue;
 use ticketon_queue::guard::{Admission, Door, Guard};
 use ticketon_queue::http::Code;
+use ticketon_queue::{EventId, Holder, UserId, WaitingQueue};
 
 use crate::event::{misplaced, of_path};
 use crate::guard::decide;
@@ -39,6 +39,16 @@ impl Admitted {
     #[must_use]
     pub fn into_inner(self) -> Admission {
         self.0
+    }
+}
+
+impl Holder for Admitted {
+    fn event(&self) -> &EventId {
+        &self.0.event
+    }
+
+    fn user(&self) -> &UserId {
+        &self.0.user
     }
 }
 

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponseParts, ResponseParts};
-use ticketon_queue::WaitingQueue;
 use ticketon_queue::guard::{Admission, Door, Guard};
 use ticketon_queue::http::Code;
+use ticketon_queue::{EventId, Holder, UserId, WaitingQueue};
 
 use crate::event::{misplaced, of_path};
 use crate::guard::decide;
@@ -38,6 +38,16 @@ impl Admitted {
     #[must_use]
     pub fn into_inner(self) -> Admission {
         self.0
+    }
+}
+
+impl Holder for Admitted {
+    fn event(&self) -> &EventId {
+        &self.0.event
+    }
+
+    fn user(&self) -> &UserId {
+        &self.0.user
     }
 }
 

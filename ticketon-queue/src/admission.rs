@@ -35,6 +35,47 @@ pub struct AdmissionClaims {
     pub expires_at_ms: UnixMs,
 }
 
+/// A person at an event: whoever holds an admission, and what seats are held and orders made for.
+///
+/// The adapters' `Admitted` is one, so handlers pass it on as it is; where there is no admission, a
+/// pair of ids will do.
+///
+/// ```
+/// use ticketon_queue::{EventId, Holder, UserId};
+/// fn greet(holder: &impl Holder) -> String {
+///     format!("{} at {}", holder.user(), holder.event())
+/// }
+/// assert_eq!(greet(&(EventId::new("tour")?, UserId::new("ann")?)), "ann at tour");
+/// # Ok::<(), ticketon_queue::IdError>(())
+/// ```
+pub trait Holder {
+    /// The event.
+    fn event(&self) -> &EventId;
+
+    /// The person.
+    fn user(&self) -> &UserId;
+}
+
+impl Holder for (EventId, UserId) {
+    fn event(&self) -> &EventId {
+        &self.0
+    }
+
+    fn user(&self) -> &UserId {
+        &self.1
+    }
+}
+
+impl Holder for (&EventId, &UserId) {
+    fn event(&self) -> &EventId {
+        self.0
+    }
+
+    fn user(&self) -> &UserId {
+        self.1
+    }
+}
+
 /// The payload: registered names where RFC 7519 has them, times as fractional seconds.
 #[derive(Serialize, Deserialize)]
 struct Payload {

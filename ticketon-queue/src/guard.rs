@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::admission::{AdmissionClaims, SKEW_MS};
+use crate::admission::{AdmissionClaims, Holder, SKEW_MS};
 use crate::clock::UnixMs;
 use crate::error::QueueError;
 use crate::http::{
@@ -122,6 +122,16 @@ impl Admission {
                 headers.insert(name, value);
             }
         }
+    }
+}
+
+impl Holder for Admission {
+    fn event(&self) -> &EventId {
+        &self.event
+    }
+
+    fn user(&self) -> &UserId {
+        &self.user
     }
 }
 

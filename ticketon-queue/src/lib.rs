@@ -71,7 +71,7 @@ mod token;
 
 #[cfg(feature = "redis")]
 pub use crate::redis::{RedisStore, RedisStoreBuilder};
-pub use admission::AdmissionClaims;
+pub use admission::{AdmissionClaims, Holder};
 pub use broker::{AdmittedUpdate, ClosedUpdate, Eta, Update, Updates, WaitingUpdate};
 pub use clock::{Clock, ManualClock, SystemClock, UnixMs};
 pub use config::{Lane, Opening, RoomConfig, RoomConfigBuilder};

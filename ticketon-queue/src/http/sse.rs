@@ -16,6 +16,8 @@ pub struct SseEvent {
     pub retry_ms: Option<u64>,
     /// A comment, which clients ignore.
     pub comment: Option<&'static str>,
+    /// The whole event as bytes of the wire; then nothing else counts.
+    pub encoded: Option<Bytes>,
 }
 
 impl SseEvent {
@@ -26,6 +28,15 @@ impl SseEvent {
             event: Some(event),
             id: Some(id),
             data: Some(data),
+            ..Self::default()
+        }
+    }
+
+    /// An event that is encoded already, blank line included: many streams share the bytes.
+    #[must_use]
+    pub fn encoded(bytes: Bytes) -> Self {
+        Self {
+            encoded: Some(bytes),
             ..Self::default()
         }
     }
@@ -51,6 +62,9 @@ impl SseEvent {
     /// The bytes on the wire, the blank line included.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
+        if let Some(encoded) = &self.encoded {
+            return encoded.clone();
+        }
         let data = self.data.as_deref().unwrap_or_default();
         let mut bytes = BytesMut::with_capacity(data.len() + 96);
         let mut line = |name: &str, value: &str| {
@@ -96,5 +110,12 @@ mod tests {
         assert_eq!(SseEvent::retry(1500).to_bytes(), "retry: 1500\n\n");
         let lines = SseEvent::new("x", String::new(), "a\nb".to_owned());
         assert_eq!(lines.to_bytes(), "event: x\nid: \ndata: a\ndata: b\n\n");
+    }
+    #[test]
+    fn encoded_events_are_passed_on_as_they_are() {
+        let bytes = SseEvent::new("seats", "5-1".to_owned(), "{}".to_owned()).to_bytes();
+        let shared = SseEvent::encoded(bytes.clone()).to_bytes();
+        assert_eq!(shared, bytes);
+        assert_eq!(shared.as_ptr(), bytes.as_ptr(), "not copied");
     }
 }
