@@ -7,31 +7,7 @@
 //!
 //! # The JSON
 //! ```json
-//! {
-//!   "name": "Grand Hall",
-//!   "grades": ["vip", "r", "s"],
-//!   "stage": {"name": "Stage", "outline": [[-8, -6], [8, -6], [8, -2], [-8, -2]]},
-//!   "sections": [
-//!     {"id": "A", "name": "Stalls", "grade": "r", "rows": [
-//!       {"id": "1", "grade": "vip", "segments": [
-//!         {"from": 1, "count": 8, "x": -9, "y": 0},
-//!         {"from": 9, "count": 8, "x": 2, "y": 0}
-//!       ], "accessible": ["1", "16"], "companion": ["2", "15"]},
-//!       {"id": "2", "segments": [
-//!         {"from": 1, "count": 16, "arc": {"center": [0, -20], "radius": 21, "start": -22, "step": 3}}
-//!       ], "seatGrades": [{"grade": "vip", "seats": ["8", "9"]}]}
-//!     ]},
-//!     {"id": "Box", "grade": "s", "rank": 20, "rows": [
-//!       {"id": "L", "segments": [{"seats": [
-//!         {"id": "1", "x": -14, "y": 3}, {"id": "2a", "x": -14, "y": 4.5, "grade": "vip"}
-//!       ]}]}
-//!     ]}
-//!   ],
-//!   "areas": [
-//!     {"id": "standing", "name": "Standing", "grade": "s", "capacity": 500,
-//!      "outline": [[-14, 8], [14, 8], [14, 20], [-14, 20]]}
-//!   ]
-//! }
+#![doc = include_str!("venue/example.json")]
 //! ```
 //! - A **row** is a list of **segments**; an aisle is between two segments, none within one.
 //! - A segment is numbered (`from`, `count`, and `step` between the numbers, 1 by default) along a

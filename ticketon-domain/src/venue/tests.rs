@@ -223,6 +223,27 @@ fn the_small_hall_can_be_relied_on() {
 }
 
 #[test]
+fn the_documentation_is_true() {
+    let example = include_str!("example.json");
+    prove(&Layout::from_json(example).unwrap());
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/layouts.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks: Vec<&str> = text
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|block| Some(block.split_once("```")?.0))
+        .collect();
+    let [first, least, map] = blocks[..] else {
+        panic!("{} blocks of JSON", blocks.len());
+    };
+    assert_eq!(first, example);
+    let told: Value = serde_json::from_str(map).unwrap();
+    let real: Value =
+        serde_json::from_str(&Layout::from_json(least).unwrap().to_map_json()).unwrap();
+    assert_eq!(told, real);
+}
+
+#[test]
 fn a_document_may_not_be_too_long() {
     let padded = |bytes: usize| {
         let json = small().to_string();
