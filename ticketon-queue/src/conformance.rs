@@ -3,7 +3,7 @@
 //! Who writes a store runs this kit over it (feature `conformance`, as a development dependency):
 //! each promise is one `async fn` that makes a room of its own, does to it what the world does,
 //! and panics with what it saw where the promise was broken. `q1` to `q8` are the numbers of the
-//! promises in the project's `docs/guarantees.md`.
+//! promises in the project's `docs/guarantees.md`, `draw` is the draw; the others are the port's own.
 //!
 //! The store must take its time from the [`ManualClock`] that it is made with. [`conformance_tests!`](crate::conformance_tests)
 //! makes one test a promise:
@@ -213,6 +213,7 @@ macro_rules! __promises {
             together q8_people_of_a_dead_broker_keep_their_place_for_the_grace,
             together q8_a_take_over_may_stop_in_the_middle,
             together q8_a_late_disconnect_changes_nothing,
+            together q8_a_newer_stream_dies_with_its_broker,
             together q8_a_broker_that_was_taken_over_comes_back,
             together q8_connections_stay_away_from_an_incarnation_that_lapsed,
             alone draw_who_joins_at_the_opening_is_not_drawn,

@@ -203,6 +203,38 @@ pub async fn q8_a_late_disconnect_changes_nothing(
     assert_eq!(room.standing(&who).await, AWAY, "the newest stream closed");
 }
 
+/// The broker of a person's older and newest stream is told that the older one closed, and dies: with it dies
+/// the newest one.
+///
+/// # Panics
+/// If the person keeps the place for ever.
+pub async fn q8_a_newer_stream_dies_with_its_broker(
+    processes: &[Arc<dyn QueueStore>],
+    clock: &ManualClock,
+) {
+    let event = event("q8-newer");
+    let room = TestRoom::make(&*processes[0], &event, full_house()).await;
+    let other = room.by(&processes[processes.len() - 1]);
+    let dies = BrokerId::random();
+    room.register(dies).await;
+    let who = user(1);
+    room.line_up(&[stream(user(0), dies, 1), stream(who.clone(), dies, 2)])
+        .await;
+    room.tick(1).await;
+    room.join_one(stream(who.clone(), dies, 3)).await;
+    room.disconnect(dies, &who, 2).await;
+    other.live(clock, 10).await;
+    other.take_over(dies).await;
+    for _ in 0..3 {
+        other.live(clock, 8).await;
+    }
+    let standing = room.standing(&who).await;
+    assert_eq!(
+        standing, AWAY,
+        "nobody has been there for longer than the grace"
+    );
+}
+
 /// A broker that was slow, and is taken over, comes back as a new incarnation: it keeps the people who
 /// stayed with it, and learns who went elsewhere or has no place any more.
 ///

@@ -16,9 +16,9 @@ for i = 5, #ARGV, 2 do
     call('HDEL', OWNER, user)
     if waits(user) then start_away(user) end
   end
+  local stays = false
   -- A newer connection at the same broker keeps the user in its set.
-  if not owner or owner == own or string.sub(owner, 1, #prefix) ~= prefix then
-    call('SREM', connections, user)
-  end
+  stays = owner and owner ~= own and string.sub(owner, 1, #prefix) == prefix -- guard: disconnect-newer
+  if not stays then call('SREM', connections, user) end
 end
 return {0}
