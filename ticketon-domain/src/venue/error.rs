@@ -149,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_refused_once() {
+        let mut problems = Problems::default();
+        problems.refuse("name", 7, "a text");
+        problems.refuse("name", "", "a name");
+        assert_eq!(problems.count(), 1);
+    }
+
+    #[test]
     fn a_hundred_refusals_are_listed_and_the_rest_counted() {
         let mut problems = Problems::default();
         for index in 0..250 {

@@ -465,6 +465,8 @@ mod tests {
             json!({"from": 6, "count": 3, "step": -3, "x": 0, "y": 0, "dx": 0, "dy": 1}),
         ));
         read(&row(json!({"count": 1, "x": 0, "y": 0, "dx": 0})));
+        let still = json!({"center": [0, 0], "radius": 5, "start": 0, "step": 0});
+        read(&row(json!({"count": 1, "arc": still})));
     }
 
     #[test]

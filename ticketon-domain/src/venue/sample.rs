@@ -359,5 +359,12 @@ mod tests {
         assert_eq!((best.section, best.id), ("B", "1"));
         assert_eq!(hall.grade_of(best.start), hall.grade_index("vip"));
         assert_eq!(theatre(2_000), hall);
+        // Who is alone, sits in the middle; behind the last row of a tier is a gap.
+        let y = |label: &str| hall.seat(hall.index_of(label).unwrap()).unwrap().y;
+        assert_eq!(
+            theatre(1).seat(super::super::SeatIndex::new(0)).unwrap().x,
+            0.0
+        );
+        assert!(y("E-1-9") - y("B-14-9") > 3.0);
     }
 }

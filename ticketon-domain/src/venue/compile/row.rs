@@ -139,7 +139,7 @@ impl Compiler<'_> {
         for (index, other) in plan.seat_grades.iter().enumerate() {
             let at = list.item(index);
             let grade = self.grade(Some(&other.grade), at).unwrap_or_default();
-            for seat in self.named(plan, row, first, &other.seats, at.field("seats")) {
+            for seat in self.named(plan, row, &other.seats, at.field("seats")) {
                 self.seats.grades[seat] = grade;
             }
         }
@@ -147,7 +147,7 @@ impl Compiler<'_> {
             (&plan.accessible, ACCESSIBLE, "accessible"),
             (&plan.companion, COMPANION, "companion"),
         ] {
-            for seat in self.named(plan, row, first, ids, at.field(name)) {
+            for seat in self.named(plan, row, ids, at.field(name)) {
                 self.seats.marks[seat] |= mark;
             }
         }
@@ -162,14 +162,7 @@ impl Compiler<'_> {
     }
 
     /// The seats of the newest row with these ids.
-    fn named(
-        &mut self,
-        plan: &RowPlan,
-        row: Row<'_>,
-        first: u32,
-        ids: &[String],
-        at: Path<'_>,
-    ) -> Vec<usize> {
+    fn named(&mut self, plan: &RowPlan, row: Row<'_>, ids: &[String], at: Path<'_>) -> Vec<usize> {
         if row.ids.0.is_empty()
             || row.ids.1.is_empty()
             || plan.segments.is_empty()
@@ -182,8 +175,8 @@ impl Compiler<'_> {
             self.label.clear();
             write_seat(row.ids.0, row.ids.1, Name::Text(id), &mut self.label);
             match self.seats.find(&self.label) {
-                Some(seat) if seat >= first => found.push(seat as usize),
-                _ => self
+                Some(seat) => found.push(seat as usize),
+                None => self
                     .problems
                     .refuse(at.item(index), id, "ids of seats of this row"),
             }

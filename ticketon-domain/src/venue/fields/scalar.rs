@@ -72,7 +72,7 @@ impl<const MIN: i64, const MAX: i64> Scalar for Whole<MIN, MAX> {
         format!("a whole number, {MIN} to {MAX}").into()
     }
     fn stand_in() -> Self {
-        Self(1.clamp(MIN, MAX))
+        Self(MIN)
     }
     fn from_number(number: f64) -> Option<Self> {
         let fits = number.fract() == 0.0 && (MIN as f64..=MAX as f64).contains(&number);
