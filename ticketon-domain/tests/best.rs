@@ -3,7 +3,6 @@
 #[path = "best/rush.rs"]
 mod rush;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,38 +80,62 @@ fn spreading_costs_little_quality() {
     );
 }
 
-/// How many of the buyers who all know the same map choose a seat that somebody before them has.
-fn collisions(ranker: &Ranker, places: impl Fn(u32) -> u32) -> usize {
-    let (bits, mut random) = (empty(ranker), numbers(7));
-    let mut taken: HashSet<SeatIndex> = HashSet::new();
-    let mut collisions = 0;
-    for count in groups(BUYERS) {
-        let ranking = ranker.rank(&BestRequest::new(count), |_| Some(1));
-        let seats = ranking.choose(&bits, Orphans::Lenient, places(count), &mut random);
-        let seats = seats.expect("the hall is empty");
-        if seats.iter().any(|seat| taken.contains(seat)) {
-            collisions += 1;
-        } else {
-            taken.extend(seats);
+/// How many buyers still have nothing after each round, when all choose before any of them is answered.
+fn rounds(ranker: &Ranker, spread: Option<&Spread>) -> Vec<usize> {
+    let known = empty(ranker);
+    let (mut map, mut random) = (known.clone(), numbers(7));
+    let mut standing: Vec<(u32, Vec<u8>)> = groups(BUYERS)
+        .into_iter()
+        .map(|count| (count, known.clone()))
+        .collect();
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        let choices: Vec<(u32, Vec<SeatIndex>)> = standing
+            .iter()
+            .map(|(count, known)| {
+                let places = spread.map_or(1, |spread| spread.places(*count));
+                let ranking = ranker.rank(&BestRequest::new(*count), |_| Some(1));
+                let seats = ranking.choose(known, Orphans::Lenient, places, &mut random);
+                (places, seats.expect("the hall is large"))
+            })
+            .collect();
+        let mut again = Vec::new();
+        for ((count, mut known), (places, mut seats)) in standing.into_iter().zip(choices) {
+            let free = |seat: &SeatIndex| SeatState::at(&map, *seat) == SeatState::Free;
+            if seats.iter().all(free) {
+                mark_taken(&mut map, &seats);
+                spread.inspect(|spread| spread.took());
+            } else {
+                seats.retain(|seat| !free(seat));
+                mark_taken(&mut known, &seats);
+                spread.inspect(|spread| spread.collided(count, places));
+                again.push((count, known));
+            }
         }
+        standing = again;
+        left.push(standing.len());
     }
-    collisions
+    left
 }
 
 #[test]
 fn buyers_who_know_the_same_map_rarely_collide() {
     let hall = hall(20_000);
-    let spread = Spread::new();
-    let fresh = collisions(&hall, |count| spread.places(count));
-    (0..10).for_each(|_| spread.collided());
-    let wide = collisions(&hall, |count| spread.places(count));
-    let greedy = collisions(&hall, |_| 1);
+    let fresh = Spread::new();
+    let begins = rounds(&hall, Some(&fresh));
+    let rush = Spread::new();
+    (0..3).for_each(|_| rush.collided(1, rush.places(1)));
+    let goes_on = rounds(&hall, Some(&rush));
+    let greedy = rounds(&hall, None);
     println!(
-        "of {BUYERS} buyers with one snapshot of an empty hall of 20,000 collide: {wide} when spread wide, {fresh} as a sale begins, {greedy} without spreading"
+        "of {BUYERS} buyers with one snapshot of an empty hall of 20,000 have no seat after 1, 2, 3 choices: {begins:?} as a sale begins, {goes_on:?} in a rush that goes on, {greedy:?} without spreading"
     );
-    assert!(wide < BUYERS / 4, "{wide}");
-    assert!(fresh < greedy, "{fresh}");
-    assert!(greedy > BUYERS * 9 / 10, "{greedy}");
+    assert!(begins[2] < BUYERS / 10, "{begins:?}");
+    assert!(
+        goes_on[0] < BUYERS / 5 && goes_on[2] < BUYERS / 50,
+        "{goes_on:?}"
+    );
+    assert!(greedy[2] > BUYERS * 9 / 10, "{greedy:?}");
 }
 
 #[test]

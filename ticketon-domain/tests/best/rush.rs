@@ -2,6 +2,8 @@
 //!
 //! It knows stores by their port alone, so that other crates' tests include this file for theirs.
 
+#![allow(unreachable_pub)] // a module of whichever test includes it
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,7 +19,8 @@ use tokio::sync::Barrier;
 /// How often a buyer chooses from the snapshot before the store chooses.
 const ATTEMPTS: u32 = 3;
 
-/// A hall of rows with 10, 20 and 10 seats between two aisles; every fiftieth row has a wheelchair space at either end.
+/// A hall of rows with 10, 20 and 10 seats between two aisles; every fiftieth row has a wheelchair space at
+/// either end.
 pub fn hall(seats: u32) -> Arc<Ranker> {
     let row = |row: u32| {
         let kept = if row.is_multiple_of(50) {
@@ -159,7 +162,7 @@ impl Rush {
                     return bought;
                 }
                 Held::Unavailable { seats } => {
-                    self.spread.collided();
+                    self.spread.collided(count, places);
                     bought.collisions += 1;
                     mark_taken(&mut bits, &seats);
                 }
@@ -199,7 +202,8 @@ impl Rush {
         ready(held.expect("the store answers"))
     }
 
-    /// All buyers at once, who all know the map as it is now. Whoever is told no looks at once whether that is true.
+    /// All buyers at once, who all know the map as it is now. Whoever is told no looks at once whether that
+    /// is true.
     pub async fn all_at_once(self: &Arc<Self>, counts: &[u32]) -> Vec<Bought> {
         let snapshot = Arc::new(self.snapshot().await);
         let start = Arc::new(Barrier::new(counts.len()));
@@ -230,8 +234,8 @@ impl Rush {
         all
     }
 
-    /// Asserts that everyone has what they wanted, side by side, that nobody else has; that the map says the same; and that whoever
-    /// has nothing would not fit.
+    /// Asserts that everyone has what they wanted, side by side, that nobody else has; that the map says
+    /// the same; and that whoever has nothing would not fit.
     pub async fn verify(&self, gone: &[SeatIndex], all: &[Bought]) {
         let (layout, after) = (self.ranker.layout(), self.snapshot().await);
         let mut held: BTreeSet<SeatIndex> = BTreeSet::new();

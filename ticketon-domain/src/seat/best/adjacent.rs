@@ -1,21 +1,23 @@
 //! The rule of [`Choice::Adjacent`](crate::seat::Choice::Adjacent), which every store follows to the seat.
 //!
-//! A **block** is a maximal stretch of free seats within a run's whole stretch (its segment). A **window** is so many
-//! seats side by side inside a block and inside what the run allows. A window **leaves a lone seat** when the part of the block on
-//! its left, or on its right, is exactly one seat.
+//! A **block** is a maximal stretch of free seats within a run's whole stretch (its segment). A **window**
+//! is so many seats side by side inside a block and inside what the run allows. A window **leaves a lone
+//! seat** when the part of the block on its left, or on its right, is exactly one seat.
 //!
 //! - [`Orphans::Allow`]: every window is fine.
-//! - [`Orphans::Lenient`]: a window is fine if it leaves no lone seat, or if no window of the same block within the
-//!   same run leaves none.
-//! - [`Orphans::Strict`]: first only windows that leave none count, in all runs; only if there is no such window anywhere,
-//!   every window counts.
+//! - [`Orphans::Lenient`]: a window is fine if it leaves no lone seat, or if no window of the same block
+//!   within the same run leaves none.
+//! - [`Orphans::Strict`]: first only windows that leave none count, in all runs; only if there is no such
+//!   window anywhere, every window counts.
 //!
-//! The first run, in the order given, that has a fine window wins. Within it, the window whose middle is nearest to the
-//! run's best point wins; of two as near, the one with the lower index.
+//! The first run, in the order given, that has a fine window wins. Within it, the window whose middle is
+//! nearest to the run's best point wins; of two as near, the one with the lower index.
 
+use super::windows::{Block, Lone, Windows, allowed};
 use crate::seat::{Orphans, Run};
 
-/// The first seat of the `count` seats side by side that these runs offer; `None` when nothing fits, or for no seats.
+/// The first seat of the `count` seats side by side that these runs offer; `None` when nothing fits, or for
+/// no seats.
 ///
 /// Only seats within the runs' segments are asked about. Work is proportional to the seats of the runs.
 ///
@@ -71,17 +73,6 @@ impl<F: Fn(u32) -> bool> Free for Asking<F> {
     }
 }
 
-/// What a pass over the runs does about windows that leave a lone seat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lone {
-    /// Takes them like others.
-    Take,
-    /// Takes them from a block that has no others.
-    AvoidInBlock,
-    /// Never takes them.
-    Avoid,
-}
-
 /// The passes of a rule: a later one is made only when the earlier ones found nothing.
 pub(super) const fn passes(orphans: Orphans) -> &'static [Lone] {
     match orphans {
@@ -107,30 +98,6 @@ pub(super) fn first_place(
     })
 }
 
-/// A window: ordered by how far its middle is from the run's best point, then by index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// Twice the distance.
-    pub(super) distance: i64,
-    /// Its first seat.
-    pub(super) first: u32,
-}
-
-/// A maximal stretch of free seats, `start..end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Block {
-    pub(super) start: u32,
-    pub(super) end: u32,
-}
-
-/// The seats that a run allows, as `start..end`; never past its segment.
-pub(super) fn allowed(run: &Run) -> (u32, u32) {
-    let segment_end = run.segment_start.saturating_add(run.segment_len);
-    let start = run.start.max(run.segment_start);
-    let end = run.start.saturating_add(run.len).min(segment_end);
-    (start, end.max(start))
-}
-
 /// The blocks of a run's segment that have a seat which the run allows, in order.
 pub(super) fn blocks<'a, F: Free>(
     free: &'a F,
@@ -152,80 +119,6 @@ pub(super) fn blocks<'a, F: Free>(
         from = block.end;
         Some(block)
     })
-}
-
-/// The windows of a block that a run allows, at least one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Windows {
-    block: Block,
-    count: u32,
-    centre_twice: u32,
-    /// The first seats of the first and of the last window.
-    pub(super) low: u32,
-    pub(super) high: u32,
-    /// Whether windows that leave a lone seat are left out.
-    avoid: bool,
-}
-
-impl Windows {
-    /// All windows; `None` when there are none.
-    pub(super) fn of(block: Block, run: &Run, count: u32) -> Option<Self> {
-        let (start, end) = allowed(run);
-        let low = block.start.max(start);
-        let high = block.end.min(end).checked_sub(count)?;
-        (count > 0 && low <= high).then_some(Self {
-            block,
-            count,
-            centre_twice: run.centre_twice,
-            low,
-            high,
-            avoid: false,
-        })
-    }
-
-    /// Those that a pass may take; `None` when there are none.
-    pub(super) fn settle(self, lone: Lone) -> Option<Self> {
-        let careful = Self {
-            avoid: true,
-            ..self
-        };
-        match lone {
-            Lone::Take => Some(self),
-            Lone::AvoidInBlock => Some(careful.nearest().map_or(self, |_| careful)),
-            Lone::Avoid => careful.nearest().map(|_| careful),
-        }
-    }
-
-    /// Whether the window that begins here may be taken.
-    pub(super) fn has(&self, first: u32) -> bool {
-        (self.low..=self.high).contains(&first) && !(self.avoid && self.leaves_lone(first))
-    }
-
-    pub(super) fn leaves_lone(&self, first: u32) -> bool {
-        first - self.block.start == 1 || self.block.end - first - self.count == 1
-    }
-
-    /// The window that begins here.
-    pub(super) fn place(&self, first: u32) -> Place {
-        let middle_twice = 2 * i64::from(first) + i64::from(self.count) - 1;
-        Place {
-            distance: (middle_twice - i64::from(self.centre_twice)).abs(),
-            first,
-        }
-    }
-
-    /// The one whose middle is nearest to the best point.
-    ///
-    /// At most two windows of a block leave a lone seat, so the nearest that may be taken is among the nearest three, and those are within
-    /// two seats of where the best point would have it.
-    pub(super) fn nearest(&self) -> Option<Place> {
-        let ideal = (i64::from(self.centre_twice) - i64::from(self.count) + 1).div_euclid(2);
-        let ideal = u32::try_from(ideal).unwrap_or(0).clamp(self.low, self.high);
-        (ideal.saturating_sub(2)..=ideal.saturating_add(2))
-            .filter(|&first| self.has(first))
-            .map(|first| self.place(first))
-            .min()
-    }
 }
 
 #[cfg(test)]

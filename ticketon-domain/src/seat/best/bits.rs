@@ -12,8 +12,8 @@ pub(super) struct FreeSeats<'a>(pub(super) &'a [u8]);
 const FIRST: u64 = 0xAAAA_AAAA_AAAA_AAAA;
 
 impl FreeSeats<'_> {
-    /// Which of the 28 seats from here on are free (32 if the first is a multiple of four): the first seat's bit is the highest, every other bit
-    /// is 0.
+    /// Which of the 28 seats from here on are free (32 if the first is a multiple of four): the first
+    /// seat's bit is the highest, every other bit is 0.
     fn word(self, from: u32) -> u64 {
         let byte = from as usize / 4;
         let mut bytes = [0xFF; 8];

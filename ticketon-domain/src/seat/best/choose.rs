@@ -1,16 +1,18 @@
 //! Choosing from a snapshot, spread over places that are about as good.
 //!
-//! Buyers who choose from the same snapshot must not all choose the same seats: each takes one of the best few places
-//! at random. The places of a block are side by side, none overlapping, from the window that [`pick`](super::pick) would
-//! take outwards; the best few over all runs are those of the first runs, the nearest to the best point first. With one place to choose
-//! from, the choice is `pick`'s.
+//! Buyers who choose from the same snapshot must not all choose the same seats: each takes one of the best
+//! few places at random. The places of a block are side by side, none overlapping, from the window that
+//! [`pick`](super::pick) would take outwards; the best few over all runs are those of the first runs, the
+//! nearest to the best point first. With one place to choose from, the choice is `pick`'s.
 
-use super::adjacent::{Lone, Place, Windows, blocks, first_place, passes};
+use super::adjacent::{blocks, first_place, passes};
 use super::bits::FreeSeats;
+use super::windows::{Lone, Place, Tiles, Windows};
 use crate::seat::{Orphans, Run, SeatState};
 use crate::venue::SeatIndex;
 
-/// So many free seats side by side, from one of the `places` best places that the rule finds; `None` when it finds none.
+/// So many free seats side by side, from one of the `places` best places that the rule finds; `None` when
+/// it finds none.
 ///
 /// `bits` is a map as [`Snapshot::bits`](crate::seat::Snapshot::bits) has it, `random` answers numbers that
 /// others cannot foresee. [`Spread`](super::Spread) says how many places are wise.
@@ -70,11 +72,11 @@ fn nth_place(
     let mut passed = 0;
     for run in runs {
         let found: usize = tiles(&free, run, count, lone)
-            .map(|(_, tiles)| tiles.count())
+            .map(|tiles| tiles.count())
             .sum();
         if wanted < passed + found {
             let mut places: Vec<Place> = tiles(&free, run, count, lone)
-                .flat_map(|(windows, tiles)| tiles.map(move |first| windows.place(first)))
+                .flat_map(Tiles::places)
                 .collect();
             let (_, place, _) = places.select_nth_unstable(wanted - passed);
             return Ok(place.first);
@@ -85,21 +87,8 @@ fn nth_place(
 }
 
 /// The places of each block of a run.
-fn tiles<'a>(
-    free: &'a FreeSeats<'_>,
-    run: &'a Run,
-    count: u32,
-    lone: Lone,
-) -> impl Iterator<Item = (Windows, impl Iterator<Item = u32>)> {
-    blocks(free, run).filter_map(move |block| {
-        let windows = Windows::of(block, run, count)?.settle(lone)?;
-        let best = windows.nearest()?.first;
-        let lowest = best - (best - windows.low) / count * count;
-        let tiles = (lowest..=windows.high)
-            .step_by(count as usize)
-            .filter(move |&first| windows.has(first));
-        Some((windows, tiles))
-    })
+fn tiles(free: &FreeSeats<'_>, run: &Run, count: u32, lone: Lone) -> impl Iterator<Item = Tiles> {
+    blocks(free, run).filter_map(move |block| Windows::of(block, run, count)?.settle(lone)?.tiles())
 }
 
 /// A number below `end`, which is not 0.
@@ -107,7 +96,8 @@ fn below(end: usize, random: &mut impl FnMut() -> u64) -> usize {
     ((u128::from(random()) * end as u128) >> 64) as usize
 }
 
-/// So many free units of an area, the first found from `start + offset` on, around the end if need be; `None` when there are fewer.
+/// So many free units of an area, the first found from `start + offset` on, around the end if need be;
+/// `None` when there are fewer.
 #[must_use]
 pub fn choose_units(
     bits: &[u8],

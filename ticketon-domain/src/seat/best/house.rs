@@ -141,7 +141,8 @@ impl House {
         self.off_centre.get(seat as usize).copied().unwrap_or(0.0)
     }
 
-    /// Runs with the sides that they are of, as runs with the best first: by row, then by how near their best seat is to the row's centre.
+    /// Runs with the sides that they are of, as runs with the best first: by row, then by how near their
+    /// best seat is to the row's centre.
     pub(super) fn best_first<'a>(&self, runs: impl Iterator<Item = (&'a Side, Run)>) -> Vec<Run> {
         let mut ranked: Vec<_> = runs
             .map(|(side, run)| {
@@ -157,8 +158,8 @@ impl House {
 
     /// Twice the index, of adjacent seats, at which the centre of their row is: at a seat, or between two.
     ///
-    /// The squared distance to a point changes like a parabola along a row, so its vertex is found from the nearest seat and
-    /// those beside it, also where the row is curved and the point is not on it.
+    /// The squared distance to a point changes like a parabola along a row, so its vertex is found from the
+    /// nearest seat and those beside it, also where the row is curved and the point is not on it.
     fn centre_twice(&self, start: u32, len: u32) -> u32 {
         let squared = |seat: u32| self.off_centre(seat).powi(2);
         let nearest = (start..start + len)

@@ -2,28 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::adjacent::{Block, Free as _, Lone, Windows, blocks};
+use super::adjacent::{Free as _, blocks};
 use super::bits::FreeSeats;
 use super::house::{House, Side};
 use super::rank::Ranker;
 use super::request::Grades;
+use super::windows::{Block, Lone, Windows};
 use crate::seat::Orphans;
 use crate::venue::SeatIndex;
 
 impl Ranker {
-    /// The lone seats that these seats, picked by hand, would leave although they need not; empty when all is well.
+    /// The lone seats that these seats, picked by hand, would leave although they need not; empty when all
+    /// is well.
     ///
-    /// `bits` is the map before: picked seats that are not free in it are not looked at. With the definitions of
-    /// [`adjacent`](super::adjacent), a lone seat is a free one with no free seat beside it after the pick that had one
-    /// before. A pick need not leave it
+    /// `bits` is the map before: picked seats that are not free in it are not looked at. With the
+    /// definitions of [`adjacent`](super::adjacent), a lone seat is a free one with no free seat beside it
+    /// after the pick that had one before. A pick need not leave it
     ///
-    /// - under [`Orphans::Lenient`]: when as many seats side by side as were picked from its block could be had in
-    ///   that block without leaving any;
-    /// - under [`Orphans::Strict`]: when as many seats side by side as were picked in all could be had somewhere in
-    ///   the venue without leaving any;
+    /// - under [`Orphans::Lenient`]: when as many seats side by side as were picked from its block could be
+    ///   had in that block without leaving any;
+    /// - under [`Orphans::Strict`]: when as many seats side by side as were picked in all could be had
+    ///   somewhere in the venue without leaving any;
     /// - under [`Orphans::Allow`]: never mind.
     ///
-    /// What could be had are seats of the grades that were picked; accessible and companion seats only if one was picked.
+    /// What could be had are seats of the grades that were picked; accessible and companion seats only if
+    /// one was picked.
     #[must_use]
     pub fn lone_seats(&self, bits: &[u8], picked: &[SeatIndex], rule: Orphans) -> Vec<SeatIndex> {
         let (house, free) = (self.house(), FreeSeats(bits));

@@ -73,14 +73,14 @@ impl Ranker {
 
     /// Where the request may be seated, given what a seat of a grade costs (`None`: it is not on sale).
     ///
-    /// The best row comes first; of a row, the side of an aisle whose nearest seat is nearer to the row's centre; of that, what is nearest to the centre.
-    /// An aisle is never crossed. The tiers:
+    /// The best row comes first; of a row, the side of an aisle whose nearest seat is nearer to the row's
+    /// centre; of that, what is nearest to the centre. An aisle is never crossed. The tiers:
     ///
     /// 1. Seats of one grade.
     /// 2. Seats of more than one, side by side.
-    /// 3. Also accessible and companion seats: they go to others only when nothing else fits. Venues release them when
-    ///    the house, the section or the price is sold out to others, as the rules of the ADA on ticket sales
-    ///    (28 CFR 36.302(f)) have it; and the request says of which section and price that is.
+    /// 3. Also accessible and companion seats: they go to others only when nothing else fits. Venues
+    ///    release them when the house, the section or the price is sold out to others, as the rules of the
+    ///    ADA on ticket sales (28 CFR 36.302(f)) have it; the request says which section and price.
     ///
     /// For an `accessible` request, all of whose places have an accessible seat:
     ///

@@ -8,8 +8,8 @@ use crate::venue::SeatIndex;
 
 /// Where a request may be seated, the best first.
 ///
-/// It has tiers. A later one is for when nothing fits in those before it: ask for them one after the other, be it by [`Ranking::choose`] or by a
-/// [`Choice::Adjacent`](crate::seat::Choice::Adjacent) each.
+/// It has tiers. A later one is for when nothing fits in those before it: ask for them one after the other,
+/// be it by [`Ranking::choose`] or by a [`Choice::Adjacent`](crate::seat::Choice::Adjacent) each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranking {
     count: u32,

@@ -13,8 +13,8 @@ pub struct BestRequest {
     pub section: Option<String>,
     /// Only seats that cost no more than this each, in the minor unit of the currency.
     pub max_price: Option<u64>,
-    /// For a group with somebody who needs an accessible seat. See [`Ranker::rank`](super::Ranker::rank) for what
-    /// this means to them, and to the others.
+    /// For a group with somebody who needs an accessible seat. See [`Ranker::rank`](super::Ranker::rank)
+    /// for what this means to them, and to the others.
     pub accessible: bool,
 }
 

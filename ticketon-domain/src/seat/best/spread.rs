@@ -1,20 +1,23 @@
 //! How wide buyers are spread: as little as the rush allows.
 //!
-//! Choosing among more places means fewer collisions and worse seats. The width grows with each collision and shrinks with each hold that was taken, and settles
-//! where about one choice in twenty collides; a quiet sale gives everyone the best there is, or nearly.
+//! Choosing among more places means fewer collisions and worse seats. The width grows when buyers collide
+//! and shrinks with each hold that was taken. It settles where about one choice in forty collides, so a
+//! quiet sale gives everyone the best there is, or nearly.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The width is kept in parts of a seat, so that a narrow one shrinks no faster than a wide one.
 const PARTS: u32 = 64;
 /// The width of an event whose sale has not begun: sales begin with a rush.
-const START: u32 = 256 * PARTS;
+const START: u32 = 1_024 * PARTS;
 /// The widest.
 const WIDEST: u32 = 32_768 * PARTS;
 /// The narrowest: a few places, because two buyers in the same instant are common.
 const NARROWEST: u32 = 8 * PARTS;
 /// A taken hold takes this part off the width.
 const DECAY: u32 = 32;
+/// A collision makes the width this many times what it was when the buyer chose.
+const GROWTH: u32 = 4;
 
 /// How many of the best seats buyers of one event are spread over. One for each event and process.
 ///
@@ -22,9 +25,11 @@ const DECAY: u32 = 32;
 /// use ticketon_domain::seat::best::Spread;
 ///
 /// let spread = Spread::new();
-/// let quiet = spread.places(2);
-/// (0..3).for_each(|_| spread.collided());
-/// assert_eq!(spread.places(2), 8 * quiet);
+/// let places = spread.places(2);
+/// spread.collided(2, places);
+/// assert_eq!(spread.places(2), 4 * places);
+/// spread.collided(2, places);
+/// assert_eq!(spread.places(2), 4 * places, "the same collision, seen by another");
 /// ```
 #[derive(Debug)]
 pub struct Spread {
@@ -50,13 +55,17 @@ impl Spread {
         self.change(|parts| parts - parts / DECAY);
     }
 
-    /// A choice was refused because somebody else took a seat of it.
-    pub fn collided(&self) {
-        self.change(|parts| parts * 2);
+    /// A choice of so many seats among so many places was refused because somebody else took a seat of it.
+    ///
+    /// Of many who chose among the same places and collided, only the first widens: the others say the same.
+    pub fn collided(&self, count: u32, places: u32) {
+        let width = count.saturating_mul(places).saturating_mul(GROWTH);
+        let parts = width.saturating_mul(PARTS).clamp(NARROWEST, WIDEST);
+        self.parts.fetch_max(parts, Ordering::Relaxed);
     }
 
     fn change(&self, to: impl Fn(u32) -> u32) {
-        let clamped = |parts| Some(to(parts).clamp(NARROWEST, WIDEST));
+        let clamped = |parts| Some(to(parts).max(NARROWEST));
         // The closure always answers, so there is nothing to refuse.
         let _ = self
             .parts
@@ -77,32 +86,32 @@ mod tests {
     #[test]
     fn the_width_stays_within_its_bounds() {
         let spread = Spread::new();
-        (0..40).for_each(|_| spread.collided());
+        (0..40).for_each(|_| spread.collided(4, spread.places(4)));
         assert_eq!((spread.places(1), spread.places(4)), (32_768, 8_192));
+        spread.collided(u32::MAX, u32::MAX);
+        assert_eq!(spread.places(1), 32_768);
         (0..1_000).for_each(|_| spread.took());
         assert_eq!((spread.places(1), spread.places(0)), (8, 8));
         assert_eq!(spread.places(100), 1);
+        spread.collided(0, 0);
+        assert_eq!(spread.places(1), 8);
     }
 
     #[test]
-    fn a_few_collisions_in_a_hundred_keep_the_width() {
+    fn who_collides_too_often_is_spread_wider() {
         let spread = Spread::new();
-        (0..20).for_each(|_| spread.collided());
-        for round in 0..2_000 {
-            if round % 100 == 0 {
-                spread.collided();
-            } else {
-                spread.took();
+        let sell = |collides_each: u32| {
+            for round in 0..5_000 {
+                if round % collides_each == 0 {
+                    spread.collided(2, spread.places(2));
+                } else {
+                    spread.took();
+                }
             }
-        }
-        assert!(spread.places(1) <= 16);
-        for round in 0..2_000 {
-            if round % 10 == 0 {
-                spread.collided();
-            } else {
-                spread.took();
-            }
-        }
-        assert!(spread.places(1) > 8_192);
+            spread.places(1)
+        };
+        assert!(sell(100) <= 32, "a collision in a hundred is no rush");
+        assert!(sell(10) > 16_384);
+        assert!(sell(100) <= 32);
     }
 }
