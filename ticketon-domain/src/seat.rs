@@ -5,13 +5,23 @@
 
 pub mod best;
 pub mod hold;
+mod keeper;
 pub mod ledger;
 pub mod map;
+mod rebuild;
+mod service;
 pub mod state;
 pub mod store;
+mod watch;
 
 pub use hold::{EndReason, Hold, HoldId};
 pub use ledger::{Page, SeatLedger, SoldSeat};
 pub use map::SeatMap;
+pub use service::{
+    BestAvailable, EventSaved, HeldSeat, HoldOutcome, HoldSeats, LedgerChange, MapView, Outcome,
+    Refusal, SeatHold, Seats, SeatsBuilder, SeatsError,
+};
 pub use state::{Counts, SeatState};
 pub use store::*;
+pub use ticketon_queue::Holder;
+pub use watch::{MapVersion, SeatUpdate, SeatUpdates};

@@ -1,0 +1,255 @@
+//! The keeper: one task a process that brings the maps of all events to what they should be.
+//!
+//! Each second, for each event that is near: holds past their deadline end, a map that is missing or is of another layout is
+//! built from the ledger, and the waiting room hears when all is sold or seats came back. All of it follows from the
+//! state that is found, and every verb may be sent twice; so any number of keepers does no more than one would, and a
+//! crash costs a second.
+
+mod room;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use ticketon_queue::id::random_bytes;
+use ticketon_queue::{EventId, StoreError, UnixMs};
+use tokio::sync::watch;
+
+use super::rebuild::rebuild;
+use super::service::Shared;
+use super::{Counts, Mapped, NotReady};
+use crate::event::{Event, EventQuery, MAX_PAGE};
+
+/// How often each event is looked at.
+const ROUND: Duration = Duration::from_secs(1);
+/// How long a round waits after somebody missed a map, so that many who miss it are one reason.
+const MOMENT: Duration = Duration::from_millis(50);
+/// How often the catalog is read, in milliseconds.
+const LIST_EVERY_MS: i64 = 5_000;
+/// How long after its start an event is still looked after, in milliseconds.
+const AFTER_START_MS: i64 = 86_400_000;
+/// The most events that are looked after.
+const MAX_EVENTS: usize = 10_000;
+/// Events that are looked at in parallel.
+const PARALLEL: usize = 16;
+/// Sweeps of one event in a row, when each did as much as it may.
+const MAX_SWEEPS: usize = 40;
+/// How long a rebuild of somebody else may take before it counts as dead, in milliseconds.
+const STUCK_MS: i64 = 10_000;
+/// By how much processes that miss the same map are spread, in milliseconds.
+const JITTER_MS: u64 = 250;
+
+/// What the keeper remembers of an event.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Since when a rebuild of this epoch is seen.
+    rebuilding: Option<(u64, UnixMs)>,
+    /// The map was missing the last time.
+    was_absent: bool,
+    /// This process began a rebuild that failed.
+    broke_off: bool,
+    counts: Counts,
+    room: room::Seen,
+    failing: bool,
+}
+
+/// The keeper of this process.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    events: Vec<Arc<Event>>,
+    kept: HashMap<EventId, Kept>,
+    listed_at_ms: Option<UnixMs>,
+}
+
+impl Keeper {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            events: Vec::new(),
+            kept: HashMap::new(),
+            listed_at_ms: None,
+        }
+    }
+
+    /// Works until the signal.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let wait = async {
+                tokio::select! {
+                    () = shared.clock.sleep(ROUND) => {}
+                    () = shared.missed.notified() => shared.clock.sleep(MOMENT).await,
+                }
+            };
+            tokio::select! {
+                // Also when the last handle is gone.
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = wait => {}
+            }
+            tokio::select! {
+                // A round that is broken off is what a crash leaves: the next keeper goes on.
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.round() => {}
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        if let Err(error) = self.list().await {
+            tracing::warn!(target: "ticketon::keeper", %error, "could not read the events");
+        }
+        let shared = &self.shared;
+        let mut kept = std::mem::take(&mut self.kept);
+        let work = self.events.iter().map(|event| {
+            let mut of = kept.remove(event.id()).unwrap_or_default();
+            async move {
+                let looked = look_after(shared, event, &mut of).await;
+                if let Err(error) = &looked
+                    && !of.failing
+                {
+                    tracing::warn!(target: "ticketon::keeper", event = %event.id(), %error,
+                        "holds do not end until the store answers");
+                }
+                of.failing = looked.is_err();
+                (event.id().clone(), of)
+            }
+        });
+        let work: Vec<_> = work.collect();
+        let done = futures_util::stream::iter(work).buffer_unordered(PARALLEL);
+        let kept: HashMap<EventId, Kept> = done.collect().await;
+        self.kept = kept;
+        self.show();
+    }
+
+    /// Reads the events that are near, every few seconds.
+    async fn list(&mut self) -> Result<(), StoreError> {
+        let now = self.shared.clock.now_ms();
+        let recent = |at: UnixMs| (0..LIST_EVERY_MS).contains(&(now - at));
+        if self.listed_at_ms.is_some_and(recent) {
+            return Ok(());
+        }
+        let mut query = EventQuery {
+            starts_from_ms: Some(now.saturating_sub(AFTER_START_MS)),
+            limit: MAX_PAGE,
+            ..EventQuery::default()
+        };
+        let mut events = Vec::new();
+        loop {
+            let page = self.shared.catalog.list(&query).await?;
+            events.extend(page.items);
+            match page.next {
+                Some(next) if events.len() < MAX_EVENTS => query.after = Some(next),
+                Some(_) => {
+                    tracing::warn!(target: "ticketon::keeper", events = events.len(), "more events than are looked after");
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.events = events;
+        self.listed_at_ms = Some(now);
+        Ok(())
+    }
+
+    fn show(&self) {
+        let mut all = [0_u64; 4];
+        for Kept { counts, .. } in self.kept.values() {
+            let counts = [counts.free, counts.held, counts.sold, counts.blocked];
+            for (sum, count) in all.iter_mut().zip(counts) {
+                *sum += u64::from(count);
+            }
+        }
+        for (state, count) in ["free", "held", "sold", "blocked"].into_iter().zip(all) {
+            #[allow(clippy::cast_precision_loss)] // seats are fewer than 2^52
+            metrics::gauge!("ticketon_seats", "state" => state).set(count as f64);
+        }
+    }
+}
+
+/// One look at one event.
+async fn look_after(shared: &Shared, event: &Event, kept: &mut Kept) -> Result<(), StoreError> {
+    let id = event.id();
+    for _ in 0..MAX_SWEEPS {
+        match shared.store.sweep(id).await? {
+            Mapped::Ready(swept) => {
+                metrics::counter!("ticketon_holds_total", "outcome" => "expired")
+                    .increment(swept.holds);
+                if !swept.more {
+                    break;
+                }
+            }
+            Mapped::NotReady(_) => break,
+        }
+    }
+    let head = match shared.store.head(id).await? {
+        Mapped::Ready(head) => head,
+        Mapped::NotReady(why) => {
+            kept.counts = Counts::default();
+            return mend(shared, event, kept, why).await;
+        }
+    };
+    kept.rebuilding = None;
+    kept.was_absent = false;
+    kept.broke_off = false;
+    kept.counts = head.counts;
+    if head.spec.layout != event.layout_version() {
+        return rebuild_current(shared, event, kept, Some(&head.spec.layout)).await;
+    }
+    room::tell(shared, event, &head, &mut kept.room).await
+}
+
+/// Builds a map that is missing, or that somebody began and did not end.
+async fn mend(
+    shared: &Shared,
+    event: &Event,
+    kept: &mut Kept,
+    why: NotReady,
+) -> Result<(), StoreError> {
+    let now = shared.clock.now_ms();
+    if let NotReady::Rebuilding { epoch } = why {
+        let since = match kept.rebuilding {
+            Some((of, since)) if of == epoch && now >= since => since,
+            _ => now,
+        };
+        kept.rebuilding = Some((epoch, since));
+        if now - since < STUCK_MS && !kept.broke_off {
+            return Ok(());
+        }
+        tracing::warn!(target: "ticketon::keeper", event = %event.id(), epoch, "taking over a rebuild that does not end");
+    } else if !std::mem::replace(&mut kept.was_absent, true) {
+        // Processes that miss the same map at the same time begin one after the other; the first one's is seen by
+        // the others.
+        let jitter = u64::from_ne_bytes(random_bytes()) % JITTER_MS;
+        shared.clock.sleep(Duration::from_millis(jitter)).await;
+        if !matches!(
+            shared.store.head(event.id()).await?,
+            Mapped::NotReady(NotReady::Absent)
+        ) {
+            return Ok(());
+        }
+    }
+    rebuild_current(shared, event, kept, None).await
+}
+
+/// Builds the map of the layout that the event sells now, unless it is of `built` already: what the keeper was told of
+/// the event may be some seconds old.
+async fn rebuild_current(
+    shared: &Shared,
+    event: &Event,
+    kept: &mut Kept,
+    built: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(event) = shared.catalog.event(event.id()).await? else {
+        return Ok(());
+    };
+    if built == Some(event.layout_version()) {
+        return Ok(());
+    }
+    let layout = shared.layout_of(&event).await?;
+    kept.broke_off = true;
+    rebuild(shared, event.id(), &layout).await?;
+    kept.broke_off = false;
+    Ok(())
+}

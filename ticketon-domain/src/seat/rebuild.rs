@@ -1,0 +1,112 @@
+//! Rebuilding a map from the ledger: what is sold and what is blocked; everything else is free.
+//!
+//! The rebuild takes its epoch before it reads, so whoever began with an older one is refused from then on, and a
+//! sale that is committed while it reads is told to the map afterwards. A newer rebuild wins. One that dies leaves
+//! a map that is `rebuilding`; the keeper of some process starts over.
+
+use ticketon_queue::{EventId, StoreError};
+
+use super::service::Shared;
+use super::{Load, MAX_BATCH, MapSpec, Mapped, NotReady};
+use crate::venue::{Layout, SeatLabel};
+
+/// Builds the map of an event anew. Answers `false` when a newer rebuild has begun meanwhile.
+pub(crate) async fn rebuild(
+    shared: &Shared,
+    event: &EventId,
+    layout: &Layout,
+) -> Result<bool, StoreError> {
+    let spec = MapSpec {
+        layout: layout.version().to_owned(),
+        seats: layout.seat_count(),
+    };
+    let epoch = shared.store.begin_rebuild(event, &spec).await?;
+    tracing::info!(target: "ticketon::seats", %event, epoch, seats = spec.seats, "rebuilding the map");
+    let (mut sold, mut blocked) = (0, 0);
+    let mut after = None;
+    loop {
+        let page = shared.ledger.sold(event, after.as_ref(), MAX_BATCH).await?;
+        let loads = page.items.into_iter().filter_map(|sale| {
+            Some(Load::Sold {
+                seat: index(event, layout, &sale.seat)?,
+                user: sale.user,
+                fence: sale.fence,
+            })
+        });
+        let loads: Vec<Load> = loads.collect();
+        sold += loads.len();
+        if !load(shared, event, epoch, &loads).await? {
+            return Ok(false);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let page = shared
+            .ledger
+            .blocked(event, after.as_ref(), MAX_BATCH)
+            .await?;
+        let seats = page.items.iter();
+        let loads: Vec<Load> = seats
+            .filter_map(|label| index(event, layout, label))
+            .map(|seat| Load::Blocked { seat })
+            .collect();
+        blocked += loads.len();
+        if !load(shared, event, epoch, &loads).await? {
+            return Ok(false);
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let done = shared.store.finish_rebuild(event, epoch).await?;
+    if done {
+        tracing::info!(target: "ticketon::seats", %event, epoch, sold, blocked, "the map is ready");
+    }
+    Ok(done)
+}
+
+/// Builds the map of an event unless there is one of this layout, or somebody is at it.
+pub(crate) async fn ensure(
+    shared: &Shared,
+    event: &EventId,
+    layout: &Layout,
+) -> Result<(), StoreError> {
+    let needed = match shared.store.head(event).await? {
+        Mapped::Ready(head) => head.spec.layout != layout.version(),
+        Mapped::NotReady(NotReady::Rebuilding { .. }) => false,
+        Mapped::NotReady(_) => true,
+    };
+    if needed {
+        rebuild(shared, event, layout).await?;
+    }
+    Ok(())
+}
+
+async fn load(
+    shared: &Shared,
+    event: &EventId,
+    epoch: u64,
+    loads: &[Load],
+) -> Result<bool, StoreError> {
+    for batch in loads.chunks(MAX_BATCH) {
+        if !shared.store.load(event, epoch, batch).await? {
+            tracing::info!(target: "ticketon::seats", %event, epoch, "a newer rebuild goes on");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The seat with this label. What the layout does not have cannot be sold from its map either.
+fn index(event: &EventId, layout: &Layout, label: &SeatLabel) -> Option<crate::venue::SeatIndex> {
+    let seat = layout.index_of(label);
+    if seat.is_none() {
+        tracing::error!(target: "ticketon::seats", %event, %label, layout = layout.version(),
+            "the ledger has a seat that the layout lacks");
+    }
+    seat
+}
