@@ -376,3 +376,24 @@ async fn browser_first_minute_on_redis() {
     );
     visitor.expect_quiet_console().await;
 }
+
+/// Too many guests have one address: the page is told to come again, and does so by itself.
+#[tokio::test]
+async fn browser_of_a_busy_address() {
+    let app = app().await.args(["--guest-limit", "1:1"]).start().await;
+    let person = Person::new(app.base_url(), "en-US").await;
+    let neighbours = tokio::spawn({
+        let (http, url) = (reqwest::Client::new(), app.url("/auth/guest"));
+        async move {
+            loop {
+                http.post(&url).send().await.unwrap();
+            }
+        }
+    });
+    person.goto("/wait/demo").await;
+    let refused = "return performance.getEntriesByType('resource').some((entry) =>
+        entry.name.endsWith('/auth/guest') && entry.responseStatus === 429)";
+    eventually(SOON, async || person.script(refused).await == true).await;
+    neighbours.abort();
+    person.number().await;
+}

@@ -1,5 +1,7 @@
 //! All routes of the service, by role. Each one's access rule is written beside it.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
@@ -15,8 +17,10 @@ use tokio::sync::watch;
 use crate::args::Role;
 use crate::auth::{GuestState, guest};
 use crate::demo::Crowd;
+use crate::limits::{Gate, Limit};
 use crate::operator::{VisitorState, visitors};
-use crate::{events, pages, telemetry};
+use crate::proxies::Proxies;
+use crate::{events, limits, pages, telemetry};
 
 /// What the routes need.
 pub(crate) struct Parts {
@@ -30,6 +34,12 @@ pub(crate) struct Parts {
     pub(crate) secure_cookies: bool,
     /// The simulated crowd, if there is one.
     pub(crate) crowd: Option<Crowd>,
+    /// Guests that one client address may become.
+    pub(crate) guest_limit: Limit,
+    /// Joins of one client address.
+    pub(crate) join_limit: Limit,
+    /// Who is believed what they say of a client's address.
+    pub(crate) proxies: Arc<Proxies>,
     /// Where metrics are read.
     pub(crate) metrics: PrometheusHandle,
     /// Becomes true when the process is going away.
@@ -78,15 +88,22 @@ fn for_visitors(parts: &Parts) -> Router {
         guests: guests.clone(),
         queue: queue.clone(),
     };
+    let guest_gate = Gate::new("guests", parts.guest_limit, &parts.proxies);
+    let join_gate = Gate::new("joins", parts.join_limit, &parts.proxies);
+    let waiting = ticketon_axum::routes(queue)
+        .route_layer(middleware::from_fn_with_state(join_gate, limits::joins));
+    let guests_are_made = post(guest)
+        .with_state(guest_state)
+        .route_layer(middleware::from_fn_with_state(guest_gate, limits::each));
     // Whoever is admitted to the event of the path.
     pages::door()
         .route_layer(door)
         // Whoever is identified, for themselves.
-        .merge(ticketon_axum::routes(queue))
+        .merge(waiting)
         // Anybody.
         .merge(ticketon_axum::routes_of(page))
         .merge(pages::public())
-        .route("/auth/guest", post(guest).with_state(guest_state))
+        .route("/auth/guest", guests_are_made)
         .layer(GuestIdentity::new(guests).recognize_only())
 }
 

@@ -8,6 +8,9 @@ use clap::{Parser, ValueEnum};
 use ticketon_queue::AdmissionKeys;
 use ticketon_queue::http::AdminToken;
 
+use crate::limits::Limit;
+use crate::proxies::Proxy;
+
 /// Ticketon: a fair waiting room for ticket on-sales. Without options everything is embedded.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reference-app", version)]
@@ -58,6 +61,34 @@ pub(crate) struct Args {
     /// Cookies carry `Secure`: set it wherever visitors come over HTTPS.
     #[arg(long, env = "TICKETON_SECURE_COOKIES")]
     pub(crate) secure_cookies: bool,
+
+    /// Guests that one client address may become: so many a second, after so many at once; or none for no limit.
+    #[arg(
+        long,
+        env = "TICKETON_GUEST_LIMIT",
+        default_value = "10:2000",
+        value_name = "RATE:BURST"
+    )]
+    pub(crate) guest_limit: Limit,
+
+    /// Joins, polls and reconnects of one client address: so many a second, after so many at once; or none.
+    #[arg(
+        long,
+        env = "TICKETON_JOIN_LIMIT",
+        default_value = "200:5000",
+        value_name = "RATE:BURST"
+    )]
+    pub(crate) join_limit: Limit,
+
+    /// Proxies that tell the client's address by X-Forwarded-For: addresses or networks, separated by commas. Nobody
+    /// else is believed; without any, the address of the connection counts.
+    #[arg(
+        long,
+        env = "TICKETON_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "ADDRESSES"
+    )]
+    pub(crate) trusted_proxies: Vec<Proxy>,
 
     /// Do not make the event `demo` and its simulated crowd.
     #[arg(long, env = "TICKETON_NO_DEMO")]

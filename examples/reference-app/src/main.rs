@@ -5,16 +5,20 @@ mod args;
 mod auth;
 mod demo;
 mod events;
+mod limits;
 mod operator;
 mod pages;
+mod proxies;
 mod telemetry;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use args::{Args, Role};
 use clap::Parser as _;
+use proxies::Proxies;
 use ticketon_queue::{EventId, MemoryStore, QueueStore, RedisStore, WaitingQueue};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -72,6 +76,9 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         admin_token,
         secure_cookies: args.secure_cookies,
         crowd: with_demo.then_some(crowd),
+        guest_limit: args.guest_limit,
+        join_limit: args.join_limit,
+        proxies: Arc::new(Proxies::new(args.trusted_proxies.clone())),
         metrics: metrics.clone(),
         stopping: stopped.clone(),
     });
@@ -107,12 +114,7 @@ fn whole(error: &dyn std::error::Error) -> String {
 }
 
 /// Tells the person at the terminal where to go.
-fn greet(
-    args: &Args,
-    address: std::net::SocketAddr,
-    key: Option<&str>,
-    demo_takes: Option<Duration>,
-) {
+fn greet(args: &Args, address: SocketAddr, key: Option<&str>, demo_takes: Option<Duration>) {
     println!("Ticketon is running.");
     if args.role != Role::Dispatcher {
         println!("  Visitors   http://{address}/");
@@ -147,6 +149,7 @@ async fn serve(
         stop.send_replace(true);
         queue.shutdown().await;
     };
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, app).with_graceful_shutdown(signalled);
     let limit = async {
         let _ = draining.wait_for(|draining| *draining).await;

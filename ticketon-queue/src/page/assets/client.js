@@ -278,8 +278,9 @@ export class WaitingClient extends EventTarget {
   async #refusal(problem) {
     const { status, code } = problem;
     if (status === 401 && this.#guestUrl && !this.#guestTried) {
-      this.#guestTried = true;
       const guest = await this.#fetch(this.#guestUrl, { method: 'POST', signal: AbortSignal.timeout(BACKOFF_CAP_MS) });
+      // A server that is busy is asked again; one that knows no guests is not.
+      this.#guestTried = guest.ok || guest.status === 401;
       if (guest.ok) return { ms: 0, firm: true };
       return this.#refusal(await Problem.from(guest));
     }
