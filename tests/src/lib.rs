@@ -26,12 +26,14 @@ mod app;
 mod binary;
 mod browser;
 mod certificate;
+pub mod lives;
 mod port;
 mod process;
 mod proxy;
 mod redis;
 mod redis_cluster;
 mod redis_sentinel;
+pub mod seat_agreement;
 mod sse;
 mod wait;
 

@@ -1,6 +1,6 @@
-//! `cargo xtask soak`: random lives of rooms, for longer than a test run would wait.
+//! `cargo xtask soak`: random lives of rooms or of seat maps, for longer than a test run would wait.
 //!
-//! The driver is the one of the tests (`ticketon_tests::agreement`); a life that breaks is printed,
+//! The driver is the one of the tests (`ticketon_tests::lives`); a life that breaks is printed,
 //! made as short as it could be, with the seed that finds it again.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -16,6 +16,8 @@ pub(crate) struct Options {
     steps: u64,
     /// Another one each time, if not given.
     seed: Option<u64>,
+    /// Lives of seat maps instead of rooms.
+    seats: bool,
 }
 
 impl Options {
@@ -24,8 +26,10 @@ impl Options {
         let mut options = Self {
             steps: STEPS,
             seed: None,
+            seats: arguments.contains(&"--seats"),
         };
-        for pair in arguments.chunks(2) {
+        let others = arguments.iter().copied().filter(|one| *one != "--seats");
+        for pair in others.collect::<Vec<_>>().chunks(2) {
             let [name, value] = pair else {
                 return Err(Failure::usage(format!(
                     "soak needs a number after {}",
@@ -50,10 +54,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let seed = options
         .seed
         .unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    line(options.steps, seed).run()
+    line(options.steps, seed, options.seats).run()
 }
 
-fn line(steps: u64, seed: u64) -> Line {
+fn line(steps: u64, seed: u64, seats: bool) -> Line {
     let soak = [
         "cargo",
         "run",
@@ -63,7 +67,11 @@ fn line(steps: u64, seed: u64) -> Line {
         "soak",
         "--",
     ];
-    Line::new(soak).with([steps.to_string(), seed.to_string()])
+    let mut arguments = vec![steps.to_string(), seed.to_string()];
+    if seats {
+        arguments.push("--seats".to_owned());
+    }
+    Line::new(soak).with(arguments)
 }
 
 #[cfg(test)]
@@ -77,7 +85,16 @@ mod tests {
             given,
             Options {
                 steps: 20,
-                seed: Some(7)
+                seed: Some(7),
+                seats: false
+            }
+        );
+        let seats = Options::parse(&["--steps", "20", "--seats", "--seed", "7"]).unwrap();
+        assert_eq!(
+            seats,
+            Options {
+                seats: true,
+                ..given
             }
         );
         let million = Options::parse(&[]).unwrap();
@@ -93,6 +110,9 @@ mod tests {
 
     #[test]
     fn the_printed_line_repeats_the_run() {
-        assert!(line(20, 7).to_string().ends_with("--bin soak -- 20 7"));
+        let rooms = line(20, 7, false).to_string();
+        assert!(rooms.ends_with("--bin soak -- 20 7"));
+        let seats = line(20, 7, true).to_string();
+        assert!(seats.ends_with("--bin soak -- 20 7 --seats"));
     }
 }

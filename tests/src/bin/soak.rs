@@ -1,34 +1,60 @@
-//! `cargo xtask soak`: lives of rooms, model and stores side by side, for as many steps as wanted.
+//! `cargo xtask soak`: lives of rooms or of seat maps, model and stores side by side, for as many steps as wanted.
 //!
-//! `soak <steps> <seed>`; prints the seed, how far it is, and the first life that breaks.
+//! `soak <steps> <seed> [--seats]`; prints the seed, how far it is, and the first life that breaks.
 
+use std::fmt::Debug;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ticketon_tests::agreement::{Bench, Search, search};
+use ticketon_tests::agreement::{self, Bench};
+use ticketon_tests::lives::{Search, World, search};
+use ticketon_tests::seat_agreement::{self, SeatBench};
 
 /// Time between two lines of progress.
 const REPORT: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<u64> = std::env::args()
-        .skip(1)
-        .map_while(|one| one.parse().ok())
-        .collect();
-    let [steps, seed] = arguments[..] else {
-        eprintln!("usage: soak <steps> <seed>");
-        return ExitCode::from(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).and_then(|one| one.parse().ok());
+    let seats = match &arguments[2.min(arguments.len())..] {
+        [] => false,
+        [seats] if seats == "--seats" => true,
+        _ => return usage(),
+    };
+    let (Some(steps), Some(seed)) = (number(0), number(1)) else {
+        return usage();
     };
     println!("seed {seed}, {steps} steps");
-    let bench = Bench::with_redis().await;
+    let search = Search { seed, steps };
+    if seats {
+        let taken = |met: &seat_agreement::Met| met.steps;
+        soak(&SeatBench::of_the_model(), search, taken).await
+    } else {
+        let taken = |met: &agreement::Met| met.steps;
+        soak(&Bench::with_redis().await, search, taken).await
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("usage: soak <steps> <seed> [--seats]");
+    ExitCode::from(2)
+}
+
+/// Lives, and tells how many steps were taken.
+async fn soak<W: World<Met: Debug>>(
+    world: &W,
+    wanted: Search,
+    taken: impl Fn(&W::Met) -> u64,
+) -> ExitCode {
     let started = Instant::now();
     let mut told = started;
-    let outcome = search(&bench, Search { seed, steps }, |met| {
+    let outcome = search(world, wanted, |met| {
         if told.elapsed() >= REPORT {
             told = Instant::now();
-            let a_second = met.steps as f64 / started.elapsed().as_secs_f64();
-            println!("{} of {steps} steps, {a_second:.0} a second", met.steps);
+            let (taken, steps) = (taken(met), wanted.steps);
+            let a_second = taken as f64 / started.elapsed().as_secs_f64();
+            println!("{taken} of {steps} steps, {a_second:.0} a second");
         }
         true
     })

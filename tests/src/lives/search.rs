@@ -2,17 +2,10 @@
 
 use std::fmt;
 
-use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::shrink::shrink;
-use super::step::Kind;
-use super::{Bench, Broken, Met, Step, Verb, step};
-
-/// Steps of a long life.
-const LIFE: usize = 400;
-/// Steps of a short life.
-const SHORT_LIFE: usize = 40;
+use super::{Broken, World};
 
 /// Where to look for a life that breaks.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +18,7 @@ pub struct Search {
 
 /// A life that breaks, made as short as it could be.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct Failure<Step> {
     /// The seed of the search.
     pub seed: u64,
     /// How many steps went well before, in other lives.
@@ -34,11 +27,15 @@ pub struct Failure {
     pub steps: Vec<Step>,
     /// What they break.
     pub broken: Broken,
+    /// The arguments of `cargo xtask soak` for such lives.
+    soak: &'static str,
 }
 
-impl fmt::Display for Failure {
+impl<Step: fmt::Debug> fmt::Display for Failure<Step> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, before, .. } = self;
+        let Self {
+            seed, before, soak, ..
+        } = self;
         writeln!(f, "{}", self.broken.why)?;
         writeln!(f, "\nafter these steps, which make a regression test:")?;
         for step in &self.steps {
@@ -46,7 +43,7 @@ impl fmt::Display for Failure {
         }
         write!(
             f,
-            "found by: cargo xtask soak --seed {seed} --steps {}",
+            "found by: cargo xtask soak{soak} --seed {seed} --steps {}",
             before + 1
         )
     }
@@ -57,58 +54,42 @@ impl fmt::Display for Failure {
 ///
 /// # Errors
 /// The first life that breaks.
-pub async fn search(
-    bench: &Bench,
+pub async fn search<W: World>(
+    world: &W,
     search: Search,
-    mut progress: impl FnMut(&Met) -> bool,
-) -> Result<Met, Box<Failure>> {
-    let mut met = Met::default();
+    mut progress: impl FnMut(&W::Met) -> bool,
+) -> Result<W::Met, Box<Failure<W::Step>>> {
+    let mut met = W::Met::default();
+    let mut taken = 0;
     for life in 0.. {
-        let steps = steps(search.seed, life);
-        match bench.live(&steps).await {
+        let steps = W::steps(life, &mut runner(search.seed, life));
+        let length = steps.len() as u64;
+        match world.live(&steps).await {
             Ok(one) => met += one,
             Err(broken) => {
-                let (steps, broken) = shrink(bench, steps, broken).await;
+                let (steps, broken) = shrink(world, steps, broken).await;
                 return Err(Box::new(Failure {
                     seed: search.seed,
-                    before: met.steps,
+                    before: taken,
                     steps,
                     broken,
+                    soak: W::SOAK,
                 }));
             }
         }
-        if !progress(&met) || met.steps >= search.steps {
+        taken += length;
+        if !progress(&met) || taken >= search.steps {
             break;
         }
     }
     Ok(met)
 }
 
-/// The steps of one life of a seed. Of three lives two are short, and in one of those the dispatchers doze: a room
-/// that has become busy is seldom quiet again, and what happens in a quiet one is to be met too. Every fourth one may
-/// close its room for good; every fifth one begins with a draw, which is refused once somebody has joined.
-fn steps(seed: u64, life: u64) -> Vec<Step> {
+/// Where the steps of one life of a seed come from.
+fn runner(seed: u64, life: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&life.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let kind = Kind {
-        closes: life.is_multiple_of(4),
-        dozes: life % 3 == 1,
-    };
-    let length = if life.is_multiple_of(3) {
-        LIFE
-    } else {
-        SHORT_LIFE
-    };
-    let all = proptest::collection::vec(step::step(kind), length);
-    let tree = all.new_tree(&mut runner);
-    let mut steps = tree
-        .unwrap_or_else(|reason| panic!("no steps: {reason}"))
-        .current();
-    if life % 5 == 1 {
-        steps[0] = Step::Ask(0, Verb::Save(step::DRAW));
-    }
-    steps
+    TestRunner::new_with_rng(Config::default(), rng)
 }

@@ -1,14 +1,18 @@
 //! Makes a life that breaks as short as it can.
 
-use super::{Bench, Broken, Step};
+use super::{Broken, World};
 
 /// Lives tried at most.
 const TRIES: usize = 2_000;
 
 /// Cuts at the step that failed, leaves out runs of steps, shorter and shorter ones, then makes single steps simpler.
-pub(super) async fn shrink(bench: &Bench, steps: Vec<Step>, broken: Broken) -> (Vec<Step>, Broken) {
+pub(super) async fn shrink<W: World>(
+    world: &W,
+    steps: Vec<W::Step>,
+    broken: Broken,
+) -> (Vec<W::Step>, Broken) {
     let mut best = Best {
-        bench,
+        world,
         steps,
         broken,
         tries: TRIES,
@@ -35,7 +39,7 @@ pub(super) async fn shrink(bench: &Bench, steps: Vec<Step>, broken: Broken) -> (
     let mut at = 0;
     while at < best.steps.len() && best.tries > 0 {
         let mut simpler = false;
-        for step in best.steps[at].simpler() {
+        for step in W::simpler(&best.steps[at]) {
             let mut steps = best.steps.clone();
             steps[at] = step;
             if best.still_breaks(steps).await {
@@ -48,18 +52,18 @@ pub(super) async fn shrink(bench: &Bench, steps: Vec<Step>, broken: Broken) -> (
     (best.steps, best.broken)
 }
 
-struct Best<'a> {
-    bench: &'a Bench,
-    steps: Vec<Step>,
+struct Best<'a, W: World> {
+    world: &'a W,
+    steps: Vec<W::Step>,
     broken: Broken,
     tries: usize,
 }
 
-impl Best<'_> {
+impl<W: World> Best<'_, W> {
     /// Whether these steps break something as well; then they are the best.
-    async fn still_breaks(&mut self, mut steps: Vec<Step>) -> bool {
+    async fn still_breaks(&mut self, mut steps: Vec<W::Step>) -> bool {
         self.tries = self.tries.saturating_sub(1);
-        match self.bench.live(&steps).await {
+        match self.world.live(&steps).await {
             Ok(_) => false,
             Err(broken) => {
                 steps.truncate(broken.at + 1);
