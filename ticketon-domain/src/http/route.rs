@@ -3,7 +3,7 @@
 use ticketon_queue::http::{Access, Op, Route};
 
 /// The most bytes that an event with its layout may have.
-pub const MAX_LAYOUT_BYTES: usize = 16 * 1024 * 1024;
+const MAX_LAYOUT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Events.
 pub(super) const LIST_EVENTS: Op = Op::new("listEvents");

@@ -1,0 +1,286 @@
+//! The calls of people who look at events, follow the seat map, and hold seats.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+use ticketon_queue::guard::{Admission, Door, Guard, GuardRequest};
+use ticketon_queue::http::{
+    Body, Code, Endpoint, Inbound, Op, Principal, Problem, Route, SseEvent, accepts, empty,
+    event_of, events, is_same_origin, json_response, without_body,
+};
+use ticketon_queue::id::random_bytes;
+use ticketon_queue::{Clock, EventId, FieldError};
+
+use super::request::{hold_id, hold_seats};
+use super::route::{
+    EXTEND_HOLD, GET_EVENT, HOLD, LAYOUT, LIST_EVENTS, OWN_HOLDS, RELEASE_HOLD, ROUTES,
+    SEAT_UPDATES, SEATS,
+};
+use super::snapshot::{SNAPSHOT_TYPE, encode_snapshot, etag, snapshot_json};
+use super::wire::hold_json;
+use crate::event::{EventQuery, EventStatus, MAX_PAGE};
+use crate::seat::{MapVersion, SeatUpdates, Seats};
+
+/// A comment goes out after this long without an update.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How many events are listed without `?limit=`.
+const PAGE: usize = 50;
+
+/// Serves [`ROUTES`]: events, the seat map, holds.
+///
+/// Holding seats needs an admission, which the door checks.
+#[derive(Debug, Clone)]
+pub struct ShopHttp {
+    seats: Seats,
+    door: Guard,
+}
+
+impl ShopHttp {
+    /// The calls of these seats, behind this door.
+    #[must_use]
+    pub fn new(seats: &Seats, door: Guard) -> Self {
+        Self {
+            seats: seats.clone(),
+            door,
+        }
+    }
+
+    async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
+        if op == LIST_EVENTS {
+            return self.list(request).await;
+        }
+        let event = event_of(request)?;
+        match op {
+            GET_EVENT => {
+                let event = self.seats.event(&event).await?;
+                Ok(json_response(StatusCode::OK, &event.to_json()))
+            }
+            LAYOUT => self.layout(&event, request).await,
+            SEATS => self.snapshot(&event, request).await,
+            SEAT_UPDATES => self.updates(&event, request).await,
+            HOLD => self.hold(&event, request).await,
+            OWN_HOLDS => self.own_holds(&event, request).await,
+            EXTEND_HOLD => self.extend(&event, request).await,
+            RELEASE_HOLD => self.release(&event, request).await,
+            _ => Err(Problem::new(Code::NOT_FOUND)),
+        }
+    }
+
+    async fn list(&self, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let limit = match request.query("limit") {
+            None => PAGE,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|limit| (1..=MAX_PAGE).contains(limit))
+                .ok_or_else(|| {
+                    Problem::invalid(FieldError::new("limit", text, format!("1 to {MAX_PAGE}")))
+                })?,
+        };
+        let query = EventQuery {
+            category: request.query("category"),
+            statuses: vec![EventStatus::Open, EventStatus::Closed],
+            after: request.query("after").map(EventId::new).transpose()?,
+            limit,
+            ..EventQuery::default()
+        };
+        let page = self.seats.list(&query).await?;
+        let events: Vec<Value> = page.items.iter().map(|event| event.to_json()).collect();
+        Ok(json_response(
+            StatusCode::OK,
+            &json!({"events": events, "next": page.next}),
+        ))
+    }
+
+    /// The layout for a map. A version never changes, so whoever names it may keep the answer.
+    async fn layout(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let layout = self.seats.layout(event).await?;
+        let tag = format!("\"{}\"", layout.version());
+        let named = request.query("v").as_deref() == Some(layout.version());
+        let caching = if named {
+            "public, max-age=31536000, immutable"
+        } else {
+            "no-cache"
+        };
+        if is_known(request, &tag) {
+            return Ok(tagged(empty(StatusCode::NOT_MODIFIED), &tag, caching));
+        }
+        let body = Body::Full(Bytes::from(layout.to_map_json()));
+        Ok(tagged(typed(body, "application/json"), &tag, caching))
+    }
+
+    async fn snapshot(
+        &self,
+        event: &EventId,
+        request: &Inbound,
+    ) -> Result<Response<Body>, Problem> {
+        let view = self.seats.snapshot(event).await?.done()?;
+        let tag = etag(view.snapshot());
+        if is_known(request, &tag) {
+            return Ok(tagged(empty(StatusCode::NOT_MODIFIED), &tag, "no-cache"));
+        }
+        let response = if accepts(&request.headers, SNAPSHOT_TYPE) {
+            typed(Body::Full(view.binary(encode_snapshot)), SNAPSHOT_TYPE)
+        } else {
+            let json =
+                view.json(|snapshot| Bytes::from(snapshot_json(event, snapshot).to_string()));
+            typed(Body::Full(json), "application/json")
+        };
+        Ok(tagged(response, &tag, "no-cache"))
+    }
+
+    async fn updates(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let admission = self.admission(event, request).await?;
+        let last = request.headers.get("last-event-id");
+        let since = match last
+            .and_then(|id| id.to_str().ok())
+            .filter(|id| !id.is_empty())
+        {
+            Some(id) => Some(id.to_owned()),
+            None => request.query("since"),
+        };
+        let since: Option<MapVersion> = since
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(Problem::invalid)?;
+        let updates = self.seats.watch(event, since).await?;
+        let updates = with_keep_alives(updates, Arc::clone(self.seats.clock()));
+        let mut response = events(updates);
+        admission.write_to(response.headers_mut());
+        Ok(response)
+    }
+
+    async fn hold(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let admission = self.admission(event, request).await?;
+        let wanted = hold_seats(request)?;
+        let hold = self.seats.hold(&admission, wanted).await?.taken()?;
+        let mut response = json_response(StatusCode::CREATED, &hold_json(&hold));
+        admission.write_to(response.headers_mut());
+        Ok(response)
+    }
+
+    async fn own_holds(
+        &self,
+        event: &EventId,
+        request: &Inbound,
+    ) -> Result<Response<Body>, Problem> {
+        let caller = caller(request)?;
+        let holds = self.seats.own(&(event, &caller.user)).await?.done()?;
+        let holds: Vec<Value> = holds.iter().map(hold_json).collect();
+        Ok(json_response(StatusCode::OK, &json!({"holds": holds})))
+    }
+
+    async fn extend(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let admission = self.admission(event, request).await?;
+        let hold = self
+            .seats
+            .extend(&admission, hold_id(request)?)
+            .await?
+            .taken()?;
+        let mut response = json_response(StatusCode::OK, &hold_json(&hold));
+        admission.write_to(response.headers_mut());
+        Ok(response)
+    }
+
+    async fn release(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let caller = caller(request)?;
+        if !is_same_origin(&request.headers) {
+            return Err(Problem::new(Code::FORBIDDEN).detail("the request comes from another site"));
+        }
+        let holder = (event, &caller.user);
+        self.seats
+            .release(&holder, hold_id(request)?)
+            .await?
+            .released()?;
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    async fn admission(&self, event: &EventId, request: &Inbound) -> Result<Admission, Problem> {
+        let door = self
+            .door
+            .admit(&GuardRequest {
+                event,
+                method: &request.method,
+                headers: &request.headers,
+                address: "/",
+                caller: request.caller.as_ref(),
+                page: false,
+            })
+            .await;
+        match door {
+            Door::Open(admission) => Ok(admission),
+            Door::Refuse(problem) => Err(problem),
+            Door::Redirect(_) => Err(Problem::new(Code::ADMISSION_REQUIRED)),
+        }
+    }
+}
+
+fn caller(request: &Inbound) -> Result<&Principal, Problem> {
+    let caller = request.caller.as_ref();
+    caller.ok_or_else(|| Problem::new(Code::UNAUTHENTICATED))
+}
+
+/// A retry hint, then the updates, with comments in between.
+fn with_keep_alives(
+    updates: SeatUpdates,
+    clock: Arc<dyn Clock>,
+) -> impl Stream<Item = SseEvent> + Send {
+    let hint = SseEvent::retry(1_000 + u64::from(u16::from_be_bytes(random_bytes())) % 2_000);
+    let events = stream::unfold(
+        (updates, clock),
+        |(mut updates, clock): (SeatUpdates, Arc<dyn Clock>)| async move {
+            let event = tokio::select! {
+                update = updates.next() => SseEvent::encoded(update?.frame),
+                () = clock.sleep(KEEP_ALIVE) => SseEvent::keep_alive(),
+            };
+            Some((event, (updates, clock)))
+        },
+    );
+    stream::once(async { hint }).chain(events)
+}
+
+/// Whether the caller has the answer with this tag.
+fn is_known(request: &Inbound, tag: &str) -> bool {
+    let known = request.headers.get(header::IF_NONE_MATCH);
+    known
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|other| other.trim() == tag))
+}
+
+fn typed(body: Body, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    response
+}
+
+fn tagged(mut response: Response<Body>, tag: &str, caching: &'static str) -> Response<Body> {
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    response
+}
+
+#[async_trait]
+impl Endpoint for ShopHttp {
+    fn routes(&self) -> &'static [Route] {
+        ROUTES
+    }
+
+    async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
+        let answer = self.answer(op, &request).await;
+        without_body(
+            &request.method,
+            answer.unwrap_or_else(Problem::into_response),
+        )
+    }
+}
