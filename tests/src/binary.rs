@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 /// # Panics
 /// If it does not build; the message has what Cargo printed.
 pub async fn workspace_bin(name: &str) -> PathBuf {
-    build(name.to_owned(), None).await
+    build(Program::bin(name), None).await
 }
 
 /// As [`workspace_bin`], with exactly these features and no default ones.
@@ -24,11 +24,45 @@ pub async fn workspace_bin(name: &str) -> PathBuf {
 /// # Panics
 /// If it does not build; the message has what Cargo printed.
 pub async fn workspace_bin_with(name: &str, features: &[&str]) -> PathBuf {
-    build(name.to_owned(), Some(features.join(","))).await
+    build(Program::bin(name), Some(features.join(","))).await
 }
 
-async fn build(name: String, features: Option<String>) -> PathBuf {
-    spawn_blocking(move || build_once(&name, features.as_deref()))
+/// As [`workspace_bin`], for a program that only tests use: one of the `examples` of this package, so that
+/// nothing that is shipped is built with what it needs.
+///
+/// # Panics
+/// If it does not build; the message has what Cargo printed.
+pub async fn test_program(name: &str) -> PathBuf {
+    let program = Program {
+        package: env!("CARGO_PKG_NAME").to_owned(),
+        kind: "--example",
+        folder: "examples",
+        name: name.to_owned(),
+    };
+    build(program, None).await
+}
+
+/// What Cargo builds, and where it puts it.
+struct Program {
+    package: String,
+    kind: &'static str,
+    folder: &'static str,
+    name: String,
+}
+
+impl Program {
+    fn bin(name: &str) -> Self {
+        Self {
+            package: name.to_owned(),
+            kind: "--bin",
+            folder: "",
+            name: name.to_owned(),
+        }
+    }
+}
+
+async fn build(program: Program, features: Option<String>) -> PathBuf {
+    spawn_blocking(move || build_once(&program, features.as_deref()))
         .await
         .unwrap_or_else(|failure| match failure.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -36,12 +70,13 @@ async fn build(name: String, features: Option<String>) -> PathBuf {
         })
 }
 
-fn build_once(name: &str, features: Option<&str>) -> PathBuf {
+fn build_once(target: &Program, features: Option<&str>) -> PathBuf {
+    let name = &target.name;
     let profile_folder = profile_folder();
     let folder = profile_folder.join("ticketon-bins");
     let expect = "the target folder can be written";
     std::fs::create_dir_all(&folder).expect(expect);
-    let key = features.map_or(name.to_owned(), |list| format!("{name}+{list}"));
+    let key = features.map_or(name.clone(), |list| format!("{name}+{list}"));
     let program = folder.join(&key);
 
     // Held until the end of this function; other tests wait here.
@@ -57,7 +92,7 @@ fn build_once(name: &str, features: Option<&str>) -> PathBuf {
     if std::fs::read_to_string(&stamp).is_ok_and(|built_by| built_by == run) && program.is_file() {
         return program;
     }
-    let mut command = cargo_build(name, features, &profile_folder);
+    let mut command = cargo_build(target, features, &profile_folder);
     run_to_success(&mut command);
     // Another set of features builds to the same file, and a running program cannot be
     // overwritten: so each gets a copy, moved into place. `cp` writes it, because a file that this
@@ -65,7 +100,7 @@ fn build_once(name: &str, features: Option<&str>) -> PathBuf {
     let fresh = folder.join(format!("{key}.new"));
     run_to_success(
         Command::new("cp")
-            .arg(profile_folder.join(name))
+            .arg(profile_folder.join(target.folder).join(name))
             .arg(&fresh),
     );
     std::fs::rename(&fresh, &program).expect(expect);
@@ -87,11 +122,12 @@ fn profile_folder() -> PathBuf {
         .to_owned()
 }
 
-fn cargo_build(name: &str, features: Option<&str>, profile_folder: &Path) -> Command {
+fn cargo_build(target: &Program, features: Option<&str>, profile_folder: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--package", name, "--bin", name])
+        .args(["build", "--package", &target.package])
+        .args([target.kind, &target.name])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     if let Some(target) = profile_folder.parent() {
         command.arg("--target-dir").arg(target);

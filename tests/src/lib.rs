@@ -14,6 +14,7 @@
 //! | a private Redis Cluster, to lose its masters | [`RedisCluster`] |
 //! | a master with replicas and Sentinels, to move | [`RedisSentinel`] |
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
+//! | a program that only tests use | [`test_program`] |
 //! | a stream of server-sent events | [`SseClient`] |
 //! | a page in headless Chromium | [`Browser`] |
 //! | a slow way to a server | [`SlowProxy`] |
@@ -38,7 +39,7 @@ mod sse;
 mod wait;
 
 pub use app::{AppBuilder, AppProcess, Exit};
-pub use binary::{workspace_bin, workspace_bin_with};
+pub use binary::{test_program, workspace_bin, workspace_bin_with};
 pub use browser::{Browser, BrowserBuilder};
 pub use certificate::{Authority, Identity};
 pub use port::Port;

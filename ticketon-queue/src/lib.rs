@@ -68,6 +68,11 @@ pub mod state;
 pub mod store;
 mod telemetry;
 mod token;
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub mod unguarded;
+#[cfg(not(feature = "conformance"))]
+mod unguarded;
 
 #[cfg(feature = "redis")]
 pub use crate::redis::{RedisStore, RedisStoreBuilder};

@@ -17,6 +17,7 @@ use crate::store::{
     Attach, Attached, JoinReply, JoinRequest, MAX_BATCH, ObserveReply, Presence, QueueStore,
     RoomSaved,
 };
+use crate::unguarded::holds;
 
 /// Look-ups a tick makes at the most: 64,000 people.
 const MAX_LOOK_UPS: usize = 64;
@@ -195,7 +196,9 @@ impl BrokerRoom {
         let Some(broker) = self.registered(store, now).await? else {
             return self.remake(owner).await;
         };
-        self.attach_strays(store, broker).await?;
+        if holds("attach") {
+            self.attach_strays(store, broker).await?;
+        }
         self.view().begin();
         for round in 0..MAX_LOOK_UPS {
             let request = self.view().request(round == 0, beat, TICK_MS);
@@ -316,7 +319,8 @@ impl BrokerRoom {
             (seen, !view.conns.is_empty())
         };
         let ensured = || Some((owner.remembered(&self.event)?, RoomState::Open));
-        let Some((config, state)) = seen.or_else(ensured).filter(|_| connected) else {
+        let wanted = connected && holds("remake");
+        let Some((config, state)) = seen.or_else(ensured).filter(|_| wanted) else {
             return Ok(());
         };
         if owner.store.numbers(&self.event).await?.is_some() {

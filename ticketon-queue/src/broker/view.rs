@@ -16,6 +16,7 @@ use crate::store::{
     Lease, MAX_BATCH, MAX_SAMPLES, Observe, Observed, Place, RoomNumbers, Standing,
 };
 use crate::token::AdmissionKeys;
+use crate::unguarded::holds;
 
 /// Everybody is looked up within this time, also without any sign of a change.
 const LOOK_UP_WITHIN_MS: i64 = 8_000;
@@ -480,7 +481,9 @@ impl View {
             .filter(|(user, conn)| conn.epoch != epoch || self.lost.contains(*user))
             .map(|(user, conn)| (conn.sequence, user.clone(), conn.lane.clone(), conn.id))
             .collect();
-        people.sort_unstable();
+        if holds("rejoin-order") {
+            people.sort_unstable();
+        }
         people
             .into_iter()
             .map(|(_, user, lane, id)| (user, lane, id))

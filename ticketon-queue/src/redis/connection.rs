@@ -21,6 +21,7 @@ use super::failover::Moving;
 use super::failures::Failures;
 use super::reply::Reply;
 use crate::error::StoreError;
+use crate::unguarded::holds;
 
 /// The most calls that may be under way at a time; more are refused.
 const MAX_IN_FLIGHT: usize = 10_000;
@@ -234,6 +235,9 @@ impl RedisLink {
             let heals = moving.is_cluster() && matches!(fault, Fault::Error(_));
             if !moving.is_cluster() || fault.is_lost_contact() {
                 moving.renew(generation);
+            }
+            if !holds("resend") {
+                return Err(fault);
             }
             if fault.is_lost_contact() && !heals {
                 // Nothing but another connection helps.
