@@ -1,8 +1,8 @@
 //! The verbs as Lua scripts, and the codes that they answer.
 //!
-//! One file a verb under `lua/`, each with its contract in its header. What they share stands in
-//! `prelude.lua` (the map and its seats) and `holds.lua`; what only some need is put between. The limits
-//! of the port are put before all, so that each is written once.
+//! One file a verb under `lua/`, each with its contract in its header. `prelude.lua` stands before all; a verb
+//! that does more than read the head names the parts that stand between, because each part costs its
+//! microseconds in every call. The limits of the port are put before all, so that each is written once.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ const MAX_CHANGES_BYTES: usize = 1 << 20;
 const CHANGES_STEP: usize = 100;
 
 macro_rules! verbs {
-    ($($verb:ident = $name:literal $(with $part:literal)?,)+) => {
+    ($($verb:ident = $name:literal $(after $($part:literal)+)?,)+) => {
         /// What a script does.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub(super) enum Verb { $($verb,)+ }
@@ -51,7 +51,7 @@ macro_rules! verbs {
             pub(super) fn text(self) -> String {
                 match self {
                     $(Self::$verb => map_script(
-                        concat!($(include_str!(concat!("lua/", $part, ".lua")),)? ""),
+                        concat!($($(include_str!(concat!("lua/", $part, ".lua")), "\n",)+)? ""),
                         include_str!(concat!("lua/", $name, ".lua")),
                     ),)+
                 }
@@ -64,32 +64,31 @@ verbs! {
     Head = "head",
     Snapshot = "snapshot",
     Changes = "changes",
-    Hold = "hold" with "choose",
-    Find = "find",
-    HoldsOf = "holds_of",
-    Extend = "extend",
-    Release = "release",
-    Pin = "pin",
-    Unpin = "unpin",
-    Sync = "sync" with "sales",
-    Block = "block",
-    Unblock = "unblock",
-    Sweep = "sweep",
+    Hold = "hold" after "seats" "records" "holds" "choose",
+    Find = "find" after "seats" "records" "holds",
+    HoldsOf = "holds_of" after "seats" "records" "holds",
+    Extend = "extend" after "seats" "records" "holds",
+    Release = "release" after "seats" "records" "holds",
+    Pin = "pin" after "seats" "records" "holds",
+    Unpin = "unpin" after "seats" "records" "holds",
+    Sync = "sync" after "seats" "records" "holds" "sales",
+    Block = "block" after "seats" "records" "holds",
+    Unblock = "unblock" after "seats" "records" "holds",
+    Sweep = "sweep" after "seats" "records" "holds",
     BeginRebuild = "begin_rebuild",
-    Load = "load" with "sales",
+    Load = "load" after "seats" "records" "holds" "sales",
     FinishRebuild = "finish_rebuild",
 }
 
-fn map_script(part: &str, verb: &str) -> String {
+fn map_script(parts: &str, verb: &str) -> String {
     format!(
         "local MAX_HOLD_SEATS, MAX_HOLD_MS, MAX_SWEEP, MAX_RUNS = \
          {MAX_HOLD_SEATS}, {MAX_HOLD_MS}, {MAX_SWEEP}, {MAX_RUNS}\n\
          local ENDED_TTL_MS, MAX_FORGOTTEN = {ENDED_TTL_MS}, {MAX_FORGOTTEN}\n\
          local KEPT_CHANGES, MAX_CHANGES, MAX_CHANGES_BYTES, CHANGES_STEP = \
          {KEPT_CHANGES}, {MAX_CHANGES}, {MAX_CHANGES_BYTES}, {CHANGES_STEP}\n\
-         {}\n{}\n{part}\n{verb}",
+         {}\n{parts}{verb}",
         include_str!("lua/prelude.lua"),
-        include_str!("lua/holds.lua"),
     )
 }
 

@@ -4,7 +4,8 @@
 -- OUT   0 {epoch}
 read_time()
 local last = call('HMGET', META, 'epoch', 'last_fence')
-local epoch = max((tonumber(last[1]) or 0) + 1, NOW * 1024)
+local epoch = (tonumber(last[1]) or 0) + 1
+epoch = max(epoch, NOW * 1024) -- guard: epoch-floor
 local seats = tonumber(ARGV[4])
 call(
   'HSET', META, 'state', 'rebuilding', 'epoch', int(epoch), 'version', 0, 'layout', ARGV[3], 'seats', int(seats),

@@ -15,7 +15,7 @@ for _, seat in ipairs(seats) do
     taken[#taken + 1] = seat
   end
 end
-if #taken > 0 then return committed({UNAVAILABLE, pack_seats(taken)}) end
+if #taken > 0 then return committed({UNAVAILABLE, pack_seats(taken)}) end -- guard: block-free
 if #free > 0 then
   local fence = next_fence()
   for _, seat in ipairs(free) do set(seat, BLOCKED, fence) end

@@ -1,6 +1,8 @@
 -- choose: which seats a hold gets that names none; it stands between holds and the verb hold.
 
 local RUN_BYTES = 20
+-- How much of the map is read at a time to find free units.
+local FIRST_BYTES, MAX_BYTES = 128, 8192
 
 -- A byte with a free seat: each pair of bits of the others is 1, 2 or 3. The range that begins with `]` has to be the first.
 local SOME_FREE = '[^\93-\95\169-\171\85-\87\89-\91\101-\103\105-\107\109-\111\117-\119\121-\123\125-\127\149-\151'
@@ -16,8 +18,9 @@ local DIGITS = setmetatable({}, {
   end,
 })
 
--- The maximal stretches of at least `count` free seats in a segment: first and past the last, one after the other.
-local function blocks_of(map, start, past, count)
+-- The maximal stretches of free seats in a segment that have at least `enough` (as digits): first and past the last, one
+-- after the other.
+local function blocks_of(map, start, past, enough)
   local first_byte = floor(start / 4)
   local packed = string.sub(map, first_byte + 1, floor((past - 1) / 4) + 1)
   local digits = string.gsub(packed, '.', DIGITS)
@@ -25,13 +28,12 @@ local function blocks_of(map, start, past, count)
   digits = string.sub(digits, start - base, past - 1 - base)
   local blocks, at = {}, 1
   while true do
-    local from, to = string.find(digits, '0+', at)
+    -- Before a match stands no free seat, so a block begins with it.
+    local from = string.find(digits, enough, at, true)
     if not from then return blocks end
-    if to - from + 1 >= count then
-      blocks[#blocks + 1] = start + from - 1
-      blocks[#blocks + 1] = start + to
-    end
-    at = to + 1
+    at = string.find(digits, '[^0]', from) or #digits + 1
+    blocks[#blocks + 1] = start + from - 1
+    blocks[#blocks + 1] = start + at - 1
   end
 end
 
@@ -54,8 +56,9 @@ end
 -- `count` seats side by side, in the first run that has a place for them (the rule is that of `best::pick`), or nil.
 local function choose_adjacent(count, orphans, runs)
   assert(#runs % RUN_BYTES == 0 and #runs <= RUN_BYTES * MAX_RUNS, 'packed runs are not whole, or too many')
-  local map = packed_map()
-  local blocks_at = {}
+  local map = packed_map(0, -1)
+  local enough, blocks_at = string.rep('0', count), {}
+  local some_fit = false
 
   -- In the blocks of one run.
   local function place(at, careful, or_else)
@@ -66,7 +69,7 @@ local function choose_adjacent(count, orphans, runs)
     if past - start < count then return nil end
     local known = blocks_at[segment_start]
     if not known or known.past ~= segment_past then
-      known = {past = segment_past, blocks = blocks_of(map, segment_start, segment_past, count)}
+      known = {past = segment_past, blocks = blocks_of(map, segment_start, segment_past, enough)}
       blocks_at[segment_start] = known
     end
     local best, distance
@@ -74,6 +77,7 @@ local function choose_adjacent(count, orphans, runs)
       local block, block_past = known.blocks[i], known.blocks[i + 1]
       local low, high = max(block, start), min(block_past, past) - count
       if low <= high then
+        some_fit = true
         local first, from_best = nearest(block, block_past, low, high, count, centre_twice, careful)
         if not first and or_else then
           first, from_best = nearest(block, block_past, low, high, count, centre_twice, false)
@@ -98,7 +102,8 @@ local function choose_adjacent(count, orphans, runs)
   elseif orphans == 'lenient' then
     first = first_place(true, true)
   else
-    first = first_place(true, false) or first_place(false, false)
+    first = first_place(true, false)
+    if not first and some_fit then first = first_place(false, false) end
   end
   if not first then return nil end
   local seats = {}
@@ -109,19 +114,27 @@ end
 -- The first `count` free units of an area, from a place in it and around, or nil.
 local function choose_units(count, start, len, offset)
   if len == 0 then return nil end
-  local map = packed_map()
   local seats = {}
   local function look(from, past)
     past = min(past, SEATS)
+    -- Most find what they need at once; who does not reads more at a time.
+    local bytes = FIRST_BYTES
     while from < past and #seats < count do
-      local at = string.find(map, SOME_FREE, floor(from / 4) + 1)
-      if not at then return end
-      local byte, past_byte = string.byte(map, at), 4 * at
-      from = max(from, past_byte - 4)
-      while from < min(past, past_byte) and #seats < count do
-        if floor(byte / 4 ^ (3 - from % 4)) % 4 == FREE then seats[#seats + 1] = from end
-        from = from + 1
+      local first = floor(from / 4)
+      local map = packed_map(first, min(first + bytes, floor((past + 3) / 4)) - 1)
+      local map_past = min(4 * (first + #map), past)
+      while from < map_past and #seats < count do
+        local at = string.find(map, SOME_FREE, floor(from / 4) - first + 1)
+        if not at then break end
+        local byte, byte_past = string.byte(map, at), 4 * (first + at)
+        from = max(from, byte_past - 4)
+        while from < min(map_past, byte_past) and #seats < count do
+          if floor(byte / 4 ^ (3 - from % 4)) % 4 == FREE then seats[#seats + 1] = from end
+          from = from + 1
+        end
       end
+      if #seats < count then from = map_past end
+      bytes = min(2 * bytes, MAX_BYTES)
     end
   end
   look(start + offset % len, start + len)

@@ -4,6 +4,4 @@
 -- OUT   0 {epoch, version, layout, seats, free, held, sold, blocked} | -1 | -2 | -3
 local refusal, layout = open_map()
 if refusal then return refusal end
-return {
-  0, tonumber(EPOCH), VERSION, layout, SEATS, COUNTS[FREE], COUNTS[HELD], COUNTS[SOLD], COUNTS[BLOCKED],
-}
+return head(layout)

@@ -44,7 +44,7 @@ local function choose()
   local seats = choose_any()
   if not seats then
     -- Nobody is told that there are no seats while some are only not swept yet.
-    end_due()
+    end_due() -- guard: due
     seats = choose_any()
   end
   if not seats then return nil, {NO_SEATS} end
@@ -91,8 +91,8 @@ local hold = {
 for _, seat in ipairs(seats) do set(seat, HELD, hold.fence) end
 put_hold(hold)
 -- An end of this id that is too old to count may not be forgotten yet.
-if ids.get(id) then endings.put(id, false) end
-ids.put(id, {fence = hold.fence})
+if get(ids, id) then put_score(endings, id, false) end
+put(ids, id, {fence = hold.fence})
 local user = user_of(name)
 user.fences[#user.fences + 1] = hold.fence
 put_user(name, user)

@@ -1,4 +1,4 @@
--- holds: who has which seats; it stands between the prelude and each verb.
+-- holds: who has which seats; it stands after records.
 --
 -- seats:holds      fence: id (16 bytes), request hash (8), taken at (8), deadline (8, 0 while pinned), length of the user's
 --                  name (2), the name, then 4 bytes a seat
@@ -56,24 +56,24 @@ local function write_sale(sale)
   return pack('>I4', sale.seats) .. sale.user
 end
 
-local holds = records(KEYS[4], read_hold, write_hold)
-local ids = records(KEYS[5], read_id, write_id)
-local users = records(KEYS[8], read_user, write_user)
-local sales = records(KEYS[9], read_sale, write_sale)
+local holds = hash(KEYS[4], read_hold, write_hold)
+local ids = hash(KEYS[5], read_id, write_id)
+local users = hash(KEYS[8], read_user, write_user)
+local sales = hash(KEYS[9], read_sale, write_sale)
 local deadlines, endings = scores(KEYS[6]), scores(KEYS[7])
 
 local function user_of(name)
-  return users.get(name) or {sold = 0, fences = {}}
+  return get(users, name) or {sold = 0, fences = {}}
 end
 
 local function put_user(name, user)
-  users.put(name, (user.sold > 0 or #user.fences > 0) and user or false)
+  put(users, name, (user.sold > 0 or #user.fences > 0) and user or false)
 end
 
 -- Writes a hold down with its deadline.
 local function put_hold(hold)
-  holds.put(hold.fence, hold)
-  deadlines.put(hold.fence, hold.deadline ~= 0 and hold.deadline)
+  put(holds, hold.fence, hold)
+  put_score(deadlines, hold.fence, hold.deadline ~= 0 and hold.deadline)
 end
 
 -- Ends a hold: its seats become free, and its id remembers why.
@@ -91,10 +91,10 @@ local function end_hold(hold, reason)
     end
   end
   put_user(hold.user, user)
-  holds.put(hold.fence, false)
-  deadlines.put(hold.fence, false)
-  ids.put(hold.id, {reason = reason, at = NOW, hash = hold.hash})
-  endings.put(hold.id, NOW)
+  put(holds, hold.fence, false)
+  put_score(deadlines, hold.fence, false)
+  put(ids, hold.id, {reason = reason, at = NOW, hash = hold.hash})
+  put_score(endings, hold.id, NOW)
 end
 
 local function is_expired(hold)
@@ -103,7 +103,7 @@ end
 
 -- The hold with this fence, or false. One that ran out is ended first.
 local function hold_under(fence)
-  local hold = holds.get(fence)
+  local hold = get(holds, fence)
   -- guard: expired
   if hold and is_expired(hold) then
     end_hold(hold, EXPIRED)
@@ -115,13 +115,13 @@ end
 
 -- The hold with this id, or nil and what is remembered of its end. One that ran out is ended first.
 local function hold_called(id)
-  local known = ids.get(id)
+  local known = get(ids, id)
   if not known then return nil end
   if known.fence then
-    assert(holds.get(known.fence), 'an id has no hold')
+    assert(get(holds, known.fence), 'an id has no hold')
     local hold = hold_under(known.fence)
     if hold then return hold end
-    known = ids.get(id)
+    known = get(ids, id)
   end
   if NOW - known.at > ENDED_TTL_MS then return nil end
   return nil, known
@@ -133,7 +133,7 @@ local function hold_asked_for(needs_fence)
   if ended then return nil, {ENDED, ended.reason} end
   if not hold then return nil, {UNKNOWN} end
   if hold.user ~= ARGV[4] then return nil, {NOT_YOURS} end -- guard: user
-  if needs_fence and ARGV[5] == '' then return nil, {NOT_YOURS} end
+  if needs_fence and ARGV[5] == '' then return nil, {NOT_YOURS} end -- guard: needs-fence
   if ARGV[5] ~= '' and ARGV[5] ~= hold.fence then return nil, {NOT_YOURS} end -- guard: fence
   return hold
 end
@@ -145,10 +145,10 @@ end
 
 -- Ends holds past their deadline, the longest past first. Answers how many, of how many seats, and whether there are more.
 local function end_due()
-  local fences, more = deadlines.up_to(int(NOW), MAX_SWEEP)
+  local fences, more = up_to(deadlines, int(NOW), MAX_SWEEP)
   local seats = 0
   for _, fence in ipairs(fences) do
-    local hold = holds.get(fence)
+    local hold = get(holds, fence)
     assert(hold, 'a deadline has no hold')
     seats = seats + #hold.seats
     end_hold(hold, EXPIRED)
@@ -165,11 +165,16 @@ end
 -- whose memory is full refuses the first write that needs some, and then nothing was changed.
 local function commit()
   if next(changed) then VERSION = VERSION + 1 end
-  write_map()
-  for _, part in ipairs({holds, ids, users, sales, deadlines, endings}) do part.flush() end
-  if not next(changed) then return end
+  local seats = write_map()
+  write_hash(holds)
+  write_hash(ids)
+  write_hash(users)
+  write_hash(sales)
+  write_scores(deadlines)
+  write_scores(endings)
+  if #seats == 0 then return end
   local record = {}
-  for i, seat in ipairs(in_order(changed)) do record[i] = pack('>I4', seat * 4 + state[seat]) end
+  for i, seat in ipairs(seats) do record[i] = pack('>I4', seat * 4 + state[seat]) end
   call('XADD', KEYS[10], 'MAXLEN', '~', KEPT_CHANGES, int(VERSION) .. '-1', 's', table.concat(record))
 end
 

@@ -6,7 +6,7 @@ local refusal = open_map()
 if refusal then return refusal end
 local out = {0}
 for _, fence in ipairs(user_of(ARGV[3]).fences) do
-  local hold = holds.get(fence)
+  local hold = get(holds, fence)
   assert(hold, 'a user has no such hold')
   if not is_expired(hold) then
     out[#out + 1] = fence

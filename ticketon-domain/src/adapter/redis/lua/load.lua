@@ -3,7 +3,8 @@
 -- ARGV  prelude  3 packed: for each seat its index (4 bytes) and its state (1), and of a sold one the fence (8), the length
 --       of the user's name (2) and the name
 -- OUT   0 | -13 another rebuild has begun, or this one has ended
-if read_meta() ~= 'rebuilding' or EPOCH ~= ARGV[1] then return {SUPERSEDED} end -- guard: superseded
+local phase = read_meta()
+if phase ~= 'rebuilding' or EPOCH ~= ARGV[1] then return {SUPERSEDED} end -- guard: load-epoch
 local packed, at, loads, indexes = ARGV[3], 1, {}, {}
 while at <= #packed do
   local load = {}
@@ -30,6 +31,6 @@ for _, load in ipairs(loads) do
 end
 -- Nobody follows a map that is not ready: it begins at version 0 as it was loaded.
 write_map()
-users.flush()
-sales.flush()
+write_hash(users)
+write_hash(sales)
 return {0}

@@ -7,9 +7,9 @@ end
 
 -- One seat more is sold under this fence; the first one says to whom.
 local function count_sold(fence, name)
-  local sale = sales.get(fence) or {seats = 0, user = name}
+  local sale = get(sales, fence) or {seats = 0, user = name}
   sale.seats = sale.seats + 1
-  sales.put(fence, sale)
+  put(sales, fence, sale)
   local user = user_of(sale.user)
   user.sold = user.sold + 1
   put_user(sale.user, user)
@@ -17,10 +17,10 @@ end
 
 -- One seat less is.
 local function count_unsold(fence)
-  local sale = sales.get(fence)
+  local sale = get(sales, fence)
   assert(sale, 'a sold seat has no sale')
   sale.seats = sale.seats - 1
-  sales.put(fence, sale.seats > 0 and sale)
+  put(sales, fence, sale.seats > 0 and sale)
   local user = user_of(sale.user)
   user.sold = user.sold - 1
   put_user(sale.user, user)

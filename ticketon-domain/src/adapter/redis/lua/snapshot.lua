@@ -4,7 +4,6 @@
 -- OUT   0 {epoch, version, layout, seats, free, held, sold, blocked, two bits a seat} | -1 | -2 | -3
 local refusal, layout = open_map()
 if refusal then return refusal end
-return {
-  0, tonumber(EPOCH), VERSION, layout, SEATS, COUNTS[FREE], COUNTS[HELD], COUNTS[SOLD], COUNTS[BLOCKED],
-  call('GET', MAP) or '',
-}
+local out = head(layout)
+out[#out + 1] = call('GET', MAP) or ''
+return out

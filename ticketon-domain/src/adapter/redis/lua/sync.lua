@@ -23,7 +23,7 @@ local function take_from(hold, seat, reason)
 end
 
 local function holder_of(seat)
-  local hold = holds.get(owner_of(seat))
+  local hold = get(holds, owner_of(seat))
   assert(hold, 'a held seat has no hold')
   return hold
 end
