@@ -9,6 +9,9 @@ use http::{StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use ticketon_axum::{EventFrom, Guard, GuestIdentity};
+use ticketon_domain::http::{ShopAdminHttp, ShopHttp};
+use ticketon_domain::page::SeatPage;
+use ticketon_domain::seat::Seats;
 use ticketon_queue::WaitingQueue;
 use ticketon_queue::http::{AdminToken, Guests};
 use ticketon_queue::page::WaitingPage;
@@ -26,6 +29,8 @@ use crate::{events, limits, pages, telemetry};
 pub(crate) struct Parts {
     /// The waiting rooms.
     pub(crate) queue: WaitingQueue,
+    /// The seats.
+    pub(crate) seats: Seats,
     /// What this process does.
     pub(crate) role: Role,
     /// The operator's key.
@@ -50,6 +55,7 @@ pub(crate) struct Parts {
 pub(crate) fn app(parts: &Parts) -> Router {
     let ready = Ready {
         queue: parts.queue.clone(),
+        seats: parts.seats.clone(),
         stopping: parts.stopping.clone(),
     };
     let metrics = parts.metrics.clone();
@@ -95,9 +101,16 @@ fn for_visitors(parts: &Parts) -> Router {
     let guests_are_made = post(guest)
         .with_state(guest_state)
         .route_layer(middleware::from_fn_with_state(guest_gate, limits::each));
+    // Holds and the seat page check the admission by themselves.
+    let inner_door = ticketon_queue::guard::Guard::new(queue).waiting_page("/wait/{event_id}");
+    let shop = ticketon_axum::routes_of(ShopHttp::new(&parts.seats, inner_door.clone()));
+    let seat_page = ticketon_axum::routes_of(SeatPage::new(inner_door).title(events::title));
     // Whoever is admitted to the event of the path.
-    pages::door()
+    pages::door(&parts.seats)
         .route_layer(door)
+        // Events and maps: anybody. Holds: whoever is admitted.
+        .merge(shop)
+        .merge(seat_page)
         // Whoever is identified, for themselves.
         .merge(waiting)
         // Anybody.
@@ -109,7 +122,10 @@ fn for_visitors(parts: &Parts) -> Router {
 
 fn for_operators(parts: &Parts) -> Router {
     // Whoever carries the admin token.
-    let admin = ticketon_axum::admin_routes(&parts.queue, parts.admin_token.clone());
+    let token = &parts.admin_token;
+    let shop = ShopAdminHttp::new(&parts.seats, token.clone());
+    let admin = ticketon_axum::admin_routes(&parts.queue, token.clone())
+        .merge(ticketon_axum::routes_of(shop));
     match &parts.crowd {
         None => admin,
         Some(crowd) => {
@@ -128,6 +144,7 @@ fn for_operators(parts: &Parts) -> Router {
 #[derive(Clone)]
 struct Ready {
     queue: WaitingQueue,
+    seats: Seats,
     stopping: watch::Receiver<bool>,
 }
 
@@ -135,7 +152,7 @@ struct Ready {
 async fn is_ready(State(ready): State<Ready>) -> (StatusCode, Json<Value>) {
     let status = if *ready.stopping.borrow() {
         "stopping"
-    } else if ready.queue.ping().await.is_err() {
+    } else if ready.queue.ping().await.is_err() || ready.seats.ping().await.is_err() {
         "storeUnavailable"
     } else {
         return (StatusCode::OK, Json(json!({"status": "ready"})));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ticketon_domain::seat::{BestAvailable, HoldId, Outcome, Seats};
 use ticketon_queue::{
     Clock, ConfigError, EventId, QueueError, RoomConfig, Update, UserId, WaitingQueue,
 };
@@ -56,6 +57,7 @@ fn config() -> Result<RoomConfig, ConfigError> {
 #[derive(Debug, Clone)]
 pub(crate) struct Crowd {
     queue: WaitingQueue,
+    seats: Seats,
     stop: watch::Receiver<bool>,
     fans: Arc<AtomicUsize>,
     next: Arc<AtomicU64>,
@@ -66,9 +68,10 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// A crowd that goes home at the signal.
     #[must_use]
-    pub(crate) fn new(queue: &WaitingQueue, stop: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(queue: &WaitingQueue, seats: &Seats, stop: watch::Receiver<bool>) -> Self {
         Self {
             queue: queue.clone(),
+            seats: seats.clone(),
             stop,
             fans: Arc::default(),
             next: Arc::default(),
@@ -126,7 +129,8 @@ impl Crowd {
         }
     }
 
-    /// One fan: waits for their turn, comes in, looks around for some seconds, and buys.
+    /// One fan: waits for their turn, comes in, and looks around for some seconds. Most hold seats meanwhile; they
+    /// give them back, so that the house never sells out.
     async fn attend(&self, event: &EventId, user: &UserId, number: u64) -> Result<(), QueueError> {
         let mut updates = self.queue.watch(event, user).await?;
         while let Some(update) = updates.next().await {
@@ -136,10 +140,26 @@ impl Crowd {
             let fence = admitted.fence;
             self.queue.claim(event, user, fence).await?;
             let browsing = Duration::from_millis(2_000 + number * 977 % 4_000);
+            let held = self.hold(event, user, number).await;
             self.queue.clock().sleep(browsing).await;
+            if let Some(hold) = held {
+                drop(self.seats.release(&(event, user), hold).await);
+            }
             self.queue.complete(event, user, fence).await?;
             break;
         }
         Ok(())
+    }
+
+    /// Holds one to four seats, of a grade of the fan's own.
+    async fn hold(&self, event: &EventId, user: &UserId, number: u64) -> Option<HoldId> {
+        let count = u32::try_from(1 + number % 4).unwrap_or(1);
+        let grade = ["vip", "r", "s", "a"][(number / 4 % 4) as usize];
+        let wanted = BestAvailable::new(count).grade(grade);
+        match self.seats.hold(&(event, user), wanted).await {
+            Ok(Outcome::Done(hold)) => Some(hold.id),
+            // They come back another time.
+            Ok(Outcome::Refused(_)) | Err(_) => None,
+        }
     }
 }

@@ -6,8 +6,12 @@ use ticketon_queue::page::Title;
 
 use crate::demo::DEMO;
 
-const ENGLISH: &str = "Northern Lights, live";
-const KOREAN: &str = "노던 라이츠 내한 공연";
+/// The demo's title.
+pub(crate) const ENGLISH: &str = "Northern Lights, live";
+pub(crate) const KOREAN: &str = "노던 라이츠 내한 공연";
+/// Where and when it is.
+pub(crate) const VENUE: &str = "Harbour Hall, Busan";
+pub(crate) const STARTS_AT: &str = "2027-05-08T19:00:00+09:00";
 
 /// All events, as the pages list them.
 #[must_use]
@@ -15,8 +19,8 @@ pub(crate) fn list() -> Value {
     json!([{
         "id": DEMO,
         "title": {"en": ENGLISH, "ko": KOREAN},
-        "venue": {"en": "Harbour Hall, Busan", "ko": "부산 하버홀"},
-        "startsAt": "2027-05-08T19:00:00+09:00",
+        "venue": {"en": VENUE, "ko": "부산 하버홀"},
+        "startsAt": STARTS_AT,
         "image": null,
         "waitUrl": format!("/wait/{DEMO}"),
         "doorUrl": format!("/door/{DEMO}"),

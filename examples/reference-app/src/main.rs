@@ -9,6 +9,7 @@ mod limits;
 mod operator;
 mod pages;
 mod proxies;
+mod shop;
 mod telemetry;
 
 use std::net::SocketAddr;
@@ -19,6 +20,9 @@ use std::time::Duration;
 use args::{Args, Role};
 use clap::Parser as _;
 use proxies::Proxies;
+use ticketon_domain::adapter::memory::{MemoryLedger, MemorySeatStore};
+use ticketon_domain::adapter::redis::RedisSeatStore;
+use ticketon_domain::seat::{SeatStore, Seats};
 use ticketon_queue::{EventId, MemoryStore, QueueStore, RedisStore, WaitingQueue};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -55,23 +59,38 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     let address = listener.local_addr()?;
     let keys = keys.unwrap_or_else(ticketon_queue::AdmissionKeys::random);
-    let queue = WaitingQueue::builder_shared(store(&args).await?)
+    let stores = stores(&args).await?;
+    let queue = WaitingQueue::builder_shared(stores.queue)
         .admission_keys(keys)
         .dispatch(args.role != Role::Broker)
         .secure_cookies(args.secure_cookies)
         .start()
         .await?;
+    let event = EventId::new(demo::DEMO)?;
+    let ledger = if args.no_demo {
+        MemoryLedger::new()
+    } else {
+        shop::sold_before(&event)
+    };
+    let seats = Seats::builder_shared(stores.seats)
+        .ledger(ledger)
+        .queue(&queue)
+        .start()
+        .await?;
+    if !args.no_demo {
+        shop::open(&seats, event.clone()).await?;
+    }
     let (stop, stopped) = watch::channel(false);
-    let crowd = demo::Crowd::new(&queue, stopped.clone());
+    let crowd = demo::Crowd::new(&queue, &seats, stopped.clone());
     let with_demo = !args.no_demo && args.role != Role::Dispatcher;
     let mut demo_takes = None;
     if with_demo {
-        let event = EventId::new(demo::DEMO)?;
         demo_takes = Some(demo::open(&queue, &event).await?);
         tokio::spawn(crowd.clone().keep_line(event, Arc::clone(queue.clock())));
     }
     let app = app::app(&app::Parts {
         queue: queue.clone(),
+        seats: seats.clone(),
         role: args.role,
         admin_token,
         secure_cookies: args.secure_cookies,
@@ -84,18 +103,30 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     });
     tokio::spawn(upkeep(metrics, stopped.clone()));
     greet(&args, address, made_up.as_deref(), demo_takes);
-    serve(listener, app, queue, stop).await
+    serve(listener, app, queue, seats, stop).await
 }
 
-/// The store that the command line names.
-async fn store(args: &Args) -> Result<Arc<dyn QueueStore>, String> {
-    match &args.redis_url {
-        None => Ok(Arc::new(MemoryStore::new())),
-        Some(url) => RedisStore::connect(url.expose())
-            .await
-            .map(|store| Arc::new(store) as Arc<dyn QueueStore>)
-            .map_err(|error| format!("TICKETON_REDIS_URL or --redis-url: {}", whole(&error))),
-    }
+/// Where rooms and seat maps live.
+struct Stores {
+    queue: Arc<dyn QueueStore>,
+    seats: Arc<dyn SeatStore>,
+}
+
+/// The stores that the command line names. Both share their connections.
+async fn stores(args: &Args) -> Result<Stores, String> {
+    let Some(url) = &args.redis_url else {
+        return Ok(Stores {
+            queue: Arc::new(MemoryStore::new()),
+            seats: Arc::new(MemorySeatStore::new()),
+        });
+    };
+    let redis = RedisStore::connect(url.expose())
+        .await
+        .map_err(|error| format!("TICKETON_REDIS_URL or --redis-url: {}", whole(&error)))?;
+    Ok(Stores {
+        seats: Arc::new(RedisSeatStore::on(&redis)),
+        queue: Arc::new(redis),
+    })
 }
 
 /// An error with everything that led to it; what the error before has said already is left out.
@@ -131,7 +162,9 @@ fn greet(args: &Args, address: SocketAddr, key: Option<&str>, demo_takes: Option
         );
     }
     if args.redis_url.is_none() {
-        println!("  The rooms live in memory: a restart empties the line.");
+        println!(
+            "  Rooms and seats live in memory: a restart empties the line and frees what is held."
+        );
     }
 }
 
@@ -140,6 +173,7 @@ async fn serve(
     listener: TcpListener,
     app: axum::Router,
     queue: WaitingQueue,
+    seats: Seats,
     stop: watch::Sender<bool>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut draining = stop.subscribe();
@@ -147,7 +181,7 @@ async fn serve(
         signal().await;
         tracing::info!(target: "ticketon::app", "stopping: people are asked to reconnect");
         stop.send_replace(true);
-        queue.shutdown().await;
+        tokio::join!(queue.shutdown(), seats.shutdown());
     };
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, app).with_graceful_shutdown(signalled);
@@ -206,7 +240,7 @@ mod tests {
 
     async fn refusal(url: &str) -> String {
         let args = Args::try_parse_from(["reference-app", "--redis-url", url]).unwrap();
-        let error = store(&args).await.err().unwrap();
+        let error = stores(&args).await.err().unwrap();
         assert!(!error.contains("hunter2"), "{error}");
         error
     }

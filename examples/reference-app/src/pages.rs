@@ -1,13 +1,14 @@
 //! The service's own pages: home, event, door, operator. The waiting page is the core's.
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ticketon_axum::{Problem, into_response};
+use ticketon_domain::seat::Seats;
 use ticketon_queue::EventId;
-use ticketon_queue::http::{Code, Problem as CoreProblem};
+use ticketon_queue::http::{Code, Problem as CoreProblem, percent_encode};
 use ticketon_queue::page::{file, fill, html};
 
 use crate::events;
@@ -48,9 +49,20 @@ pub(crate) fn public() -> Router {
         .route("/demo/events", get(|| async { Json(events::list()) }))
 }
 
-/// The door; the guard stands before it.
-pub(crate) fn door() -> Router {
-    Router::new().route("/door/{event_id}", get(|id: Path<String>| page(DOOR, id)))
+/// The door; the guard stands before it. Where the event has seats, it leads on to them.
+pub(crate) fn door(seats: &Seats) -> Router {
+    Router::new()
+        .route("/door/{event_id}", get(enter))
+        .with_state(seats.clone())
+}
+
+async fn enter(State(seats): State<Seats>, id: Path<String>) -> Response {
+    if let Ok(event) = EventId::new(id.as_str())
+        && seats.event(&event).await.is_ok()
+    {
+        return Redirect::to(&format!("/seats/{}", percent_encode(event.as_str()))).into_response();
+    }
+    page(DOOR, id).await
 }
 
 async fn event(id: Path<String>) -> Response {
