@@ -4,13 +4,12 @@
 //! they get a place in line. Visitors are guests with a signed cookie; a real shop would put
 //! `Identify` behind its own authentication instead.
 
-pub mod settings;
-
 use actix_web::web::{self, Data, Html, Json, ServiceConfig};
+use guard_settings::Settings;
 use serde::Serialize;
 use ticketon_actix::{
-    AdminToken, Admitted, EventFrom, Guard, GuestIdentity, Guests, Problem, admin_routes,
-    not_found, routes, routes_of,
+    Admitted, EventFrom, Guard, GuestIdentity, Guests, Problem, admin_routes, not_found, routes,
+    routes_of,
 };
 use ticketon_queue::guard::Admission;
 use ticketon_queue::http::Code;
@@ -20,16 +19,20 @@ use ticketon_queue::{EventId, Fenced, UserId, WaitingQueue};
 /// The application, for `App::configure`; with an admin token also the operators' routes.
 pub fn app(
     queue: &WaitingQueue,
-    admin: Option<AdminToken>,
+    settings: &Settings,
 ) -> impl Fn(&mut ServiceConfig) + Clone + Send + use<> {
-    let door = Guard::new(queue, EventFrom::path("event_id")).waiting_page("/wait/{event_id}");
+    let door = Guard::new(queue, EventFrom::path("event_id"))
+        .waiting_page("/wait/{event_id}")
+        .check(settings.check)
+        .store_down(settings.store_down);
     let guests = GuestIdentity::new(Guests::new(queue.admission_keys().clone()));
     let page = WaitingPage::new()
         .api_base("/queue")
         .return_to("/shop/{event_id}");
     let page = routes_of(page);
     let people = routes(queue);
-    let operators = admin.map(|token| admin_routes(queue, token));
+    let operators = settings.admin.clone();
+    let operators = operators.map(|token| admin_routes(queue, token));
     let queue = Data::new(queue.clone());
     move |config| {
         config

@@ -8,8 +8,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use actix_guard::{app, settings::Settings};
+use actix_guard::app;
 use actix_web::{App, HttpServer};
+use guard_settings::Settings;
 use ticketon_queue::{EventId, RoomConfig};
 
 /// How long open requests may take once the server is told to end.
@@ -34,7 +35,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .ensure_room(&EventId::new("demo")?, two_at_a_time)
         .await?;
 
-    let app = app(&queue, settings.admin);
+    let app = app(&queue, &settings);
     let server = HttpServer::new(move || App::new().configure(app.clone()))
         // A person who has gone is noticed at once, not at the next event.
         .h1_allow_half_closed(false)

@@ -4,16 +4,15 @@
 //! they get a place in line. Visitors are guests with a signed cookie; a real shop would put
 //! `Identify` behind its own authentication instead.
 
-pub mod settings;
-
 use axum::extract::State;
 use axum::response::Html;
 use axum::routing::get;
 use axum::{Json, Router};
+use guard_settings::Settings;
 use serde::Serialize;
 use ticketon_axum::{
-    AdminToken, Admitted, EventFrom, Guard, GuestIdentity, Guests, Problem, admin_routes,
-    not_found, routes, routes_of,
+    Admitted, EventFrom, Guard, GuestIdentity, Guests, Problem, admin_routes, not_found, routes,
+    routes_of,
 };
 use ticketon_queue::guard::Admission;
 use ticketon_queue::http::Code;
@@ -21,13 +20,17 @@ use ticketon_queue::page::WaitingPage;
 use ticketon_queue::{EventId, Fenced, UserId, WaitingQueue};
 
 /// The application; with an admin token also the operators' routes.
-pub fn app(queue: &WaitingQueue, admin: Option<AdminToken>) -> Router {
-    let door = Guard::new(queue, EventFrom::path("event_id")).waiting_page("/wait/{event_id}");
+pub fn app(queue: &WaitingQueue, settings: &Settings) -> Router {
+    let door = Guard::new(queue, EventFrom::path("event_id"))
+        .waiting_page("/wait/{event_id}")
+        .check(settings.check)
+        .store_down(settings.store_down);
     let guests = Guests::new(queue.admission_keys().clone());
     let page = WaitingPage::new()
         .api_base("/queue")
         .return_to("/shop/{event_id}");
-    let operators = admin.map(|token| admin_routes(queue, token));
+    let operators = settings.admin.clone();
+    let operators = operators.map(|token| admin_routes(queue, token));
     Router::new()
         .route("/shop/{event_id}", get(shop).post(buy))
         .route_layer(door)

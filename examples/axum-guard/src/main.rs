@@ -10,7 +10,8 @@ use std::future::IntoFuture as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum_guard::{app, settings::Settings};
+use axum_guard::app;
+use guard_settings::Settings;
 use ticketon_queue::{EventId, RoomConfig};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -40,7 +41,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&settings.listen).await?;
     println!("open http://{}/shop/demo", listener.local_addr()?);
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, app(&queue, settings.admin))
+    let server = axum::serve(listener, app(&queue, &settings))
         .with_graceful_shutdown(async { drop(stopped.await) });
     let server = tokio::spawn(server.into_future());
 

@@ -34,8 +34,22 @@ pub(crate) async fn wrong_settings_are_named(program: &str) {
     let program = workspace_bin(program).await;
     let start = || AppProcess::builder(&program);
     for (setup, named) in [
-        (start().env("TICKETON_ADMIN_TOKEN", "short"), "adminToken"),
-        (start().env("TICKETON_ADMISSION_SECRET", "short"), "32"),
+        (
+            start().env("TICKETON_ADMIN_TOKEN", "short"),
+            "TICKETON_ADMIN_TOKEN",
+        ),
+        (
+            start().env("TICKETON_ADMISSION_SECRET", "short"),
+            "TICKETON_ADMISSION_SECRET",
+        ),
+        (
+            start().env("TICKETON_CHECK", "never"),
+            "TICKETON_CHECK: expected lease or offline",
+        ),
+        (
+            start().env("TICKETON_STORE_DOWN", "-1"),
+            "TICKETON_STORE_DOWN: expected refuse or",
+        ),
         (
             start().env("TICKETON_REDIS_URL", "redis://127.0.0.1:1"),
             "--features redis",

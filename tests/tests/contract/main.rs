@@ -12,6 +12,7 @@ mod guarded;
 mod joining;
 mod leaving;
 mod operators;
+mod outage;
 mod refused;
 mod shared;
 mod shop;
@@ -86,6 +87,10 @@ suite! {
         a_draw_needs_its_time;
     shared:
         processes_share_rooms_in_redis;
+    outage:
+        a_door_stays_shut_while_the_store_is_down,
+        a_door_that_fails_open_lets_so_many_in_a_second,
+        an_offline_door_asks_no_store;
     ending:
         a_stop_asks_people_to_reconnect,
         wrong_settings_are_named;

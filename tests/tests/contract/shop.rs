@@ -41,8 +41,21 @@ impl Shop {
 
     /// Starts a program with rooms in this Redis.
     pub(crate) async fn over_redis(program: &str, url: &str) -> Self {
+        Self::over_redis_with(program, url, &[]).await
+    }
+
+    /// As [`Self::over_redis`], with more variables of its environment.
+    pub(crate) async fn over_redis_with(
+        program: &str,
+        url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let program = workspace_bin_with(program, &["redis"]).await;
-        Self::started(AppProcess::builder(program).env("TICKETON_REDIS_URL", url)).await
+        let app = AppProcess::builder(program).env("TICKETON_REDIS_URL", url);
+        let app = settings
+            .iter()
+            .fold(app, |app, (name, value)| app.env(name, value));
+        Self::started(app).await
     }
 
     async fn started(app: AppBuilder) -> Self {

@@ -1,4 +1,4 @@
-//! What the program is told: one flag and the environment.
+//! What the examples `axum-guard` and `actix-guard` are told: one flag and the environment.
 //!
 //! | setting | says |
 //! | --- | --- |
@@ -6,9 +6,14 @@
 //! | `TICKETON_ADMIN_TOKEN` | mounts the operators' routes for who carries this token |
 //! | `TICKETON_ADMISSION_SECRET` | signs tokens; random without it, so needed by several processes |
 //! | `TICKETON_REDIS_URL` | rooms in this Redis (feature `redis`) instead of in memory |
+//! | `TICKETON_CHECK` | `lease`: claimed admissions are checked in the store (the default); `offline`: by their signature alone |
+//! | `TICKETON_STORE_DOWN` | `refuse`: nobody passes while the store is down (the default); `<n>`: so many a second |
 
 use std::error::Error;
+use std::fmt::Display;
+use std::time::Duration;
 
+use ticketon_queue::guard::{Check, StoreDown};
 use ticketon_queue::http::AdminToken;
 use ticketon_queue::{AdmissionKeys, MemoryStore, WaitingQueue, WaitingQueueBuilder};
 
@@ -19,6 +24,10 @@ pub struct Settings {
     pub listen: String,
     /// The operators' token.
     pub admin: Option<AdminToken>,
+    /// How the door checks claimed admissions.
+    pub check: Check,
+    /// What the door does while the store is down.
+    pub store_down: StoreDown,
     keys: Option<AdmissionKeys>,
     redis_url: Option<String>,
 }
@@ -37,16 +46,15 @@ impl Settings {
                 _ => return Err(format!("{arg}: the only flag is --listen <address>").into()),
             }
         }
-        let variable = |name| std::env::var(name).ok();
-        let admin = variable("TICKETON_ADMIN_TOKEN");
-        let secret = variable("TICKETON_ADMISSION_SECRET");
         Ok(Self {
             listen,
-            admin: admin.map(|token| AdminToken::new(&token)).transpose()?,
-            keys: secret
-                .map(|secret| AdmissionKeys::new("env", secret))
-                .transpose()?,
-            redis_url: variable("TICKETON_REDIS_URL"),
+            admin: variable("TICKETON_ADMIN_TOKEN", AdminToken::new)?,
+            check: variable("TICKETON_CHECK", check)?.unwrap_or(LEASE),
+            store_down: variable("TICKETON_STORE_DOWN", store_down)?.unwrap_or(StoreDown::Refuse),
+            keys: variable("TICKETON_ADMISSION_SECRET", |secret| {
+                AdmissionKeys::new("env", secret)
+            })?,
+            redis_url: std::env::var("TICKETON_REDIS_URL").ok(),
         })
     }
 
@@ -64,6 +72,37 @@ impl Settings {
         }
         Ok(builder.start().await?)
     }
+}
+
+/// As by default: what the store said is believed for a second.
+const LEASE: Check = Check::Lease {
+    cache: Duration::from_secs(1),
+};
+
+fn check(text: &str) -> Result<Check, &'static str> {
+    match text {
+        "lease" => Ok(LEASE),
+        "offline" => Ok(Check::Offline),
+        _ => Err("expected lease or offline"),
+    }
+}
+
+fn store_down(text: &str) -> Result<StoreDown, &'static str> {
+    match (text, text.parse()) {
+        ("refuse", _) => Ok(StoreDown::Refuse),
+        (_, Ok(per_second)) => Ok(StoreDown::Pass { per_second }),
+        _ => Err("expected refuse or a number of people a second"),
+    }
+}
+
+/// A variable of the environment, if it is set.
+fn variable<T, E: Display>(
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, String> {
+    let value = std::env::var(name).ok();
+    let value = value.as_deref().map(read).transpose();
+    value.map_err(|why| format!("{name}: {why}"))
 }
 
 #[cfg(feature = "redis")]
