@@ -14,6 +14,7 @@
 mod call;
 mod ledger;
 mod life;
+mod redis;
 mod step;
 mod view;
 mod witness;

@@ -19,6 +19,18 @@ async fn live(bench: &SeatBench, seed: u64, steps: u64, bound: Duration) -> Met 
 }
 
 #[tokio::test]
+async fn in_any_life_every_store_gives_the_same_answers() {
+    let bench = SeatBench::with_redis().await;
+    live(&bench, any_seed(), 20_000, Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn cluster_gives_the_same_answers_in_any_life() {
+    let bench = SeatBench::with_redis_cluster().await;
+    live(&bench, any_seed(), 5_000, Duration::from_secs(4)).await;
+}
+
+#[tokio::test]
 async fn in_any_life_the_model_keeps_the_promises() {
     let bench = SeatBench::of_the_model();
     live(&bench, any_seed(), 60_000, Duration::from_secs(12)).await;

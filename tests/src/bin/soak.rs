@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     let search = Search { seed, steps };
     if seats {
         let taken = |met: &seat_agreement::Met| met.steps;
-        soak(&SeatBench::of_the_model(), search, taken).await
+        soak(&SeatBench::with_redis().await, search, taken).await
     } else {
         let taken = |met: &agreement::Met| met.steps;
         soak(&Bench::with_redis().await, search, taken).await
