@@ -8,6 +8,7 @@ mod best;
 mod holds;
 mod measure;
 mod snapshot;
+mod watchers;
 
 use measure::Table;
 use ticketon_tests::RedisServer;
@@ -20,6 +21,7 @@ async fn main() {
     holds::measure(&mut table, &redis).await;
     snapshot::measure(&mut table, &redis).await;
     best::measure(&mut table);
+    watchers::measure(&mut table).await;
 
     table.print();
 }

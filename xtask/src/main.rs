@@ -3,6 +3,7 @@
 //! Each command is one module. What they start is printed first, so that anyone can do the same
 //! by hand. Benchmarks and continuous integration build on these commands.
 
+mod bench;
 mod features;
 mod shell;
 mod soak;
@@ -18,6 +19,9 @@ Commands:
   test [--install] [-- <arguments of cargo nextest run>]
             Run every test of the workspace. A program that the tests need and that is missing
             is a failure; --install installs it first (Debian and its relatives).
+  bench [<word>] [--write]
+            Measure, each thing beside a baseline of the same run, and print the table: the ratio comes
+            first. A word runs the rows whose names have it; --write puts the table into docs/benchmarks.md.
   features [--list]
             Check every package with no feature, and with each of its features alone.
             --list only prints the commands.
@@ -34,6 +38,9 @@ fn main() -> ExitCode {
         Some((&"test", rest)) => test::Options::parse(rest).and_then(|options| test::run(&options)),
         Some((&"features", [])) => features::check(),
         Some((&"features", ["--list"])) => features::list(),
+        Some((&"bench", rest)) => {
+            bench::Options::parse(rest).and_then(|options| bench::run(&options))
+        }
         Some((&"soak", rest)) => soak::Options::parse(rest).and_then(|options| soak::run(&options)),
         Some((&("help" | "--help" | "-h"), _)) => {
             print!("{USAGE}");

@@ -111,9 +111,10 @@ mod tests {
         let lines = SseEvent::new("x", String::new(), "a\nb".to_owned());
         assert_eq!(lines.to_bytes(), "event: x\nid: \ndata: a\ndata: b\n\n");
     }
+
     #[test]
     fn encoded_events_are_passed_on_as_they_are() {
-        let bytes = SseEvent::new("seats", "5-1".to_owned(), "{}".to_owned()).to_bytes();
+        let bytes = SseEvent::new("stock", "5-1".to_owned(), "{}".to_owned()).to_bytes();
         let shared = SseEvent::encoded(bytes.clone()).to_bytes();
         assert_eq!(shared, bytes);
         assert_eq!(shared.as_ptr(), bytes.as_ptr(), "not copied");
