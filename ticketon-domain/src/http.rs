@@ -5,6 +5,7 @@
 
 mod admin;
 mod code;
+mod maps;
 mod request;
 mod route;
 mod shop;

@@ -1,23 +1,26 @@
 //! The calls of operators: events with their layouts, numbers, blocked seats, rebuilds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
-use serde_json::{Value, json};
+use http::{Response, StatusCode};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use ticketon_queue::http::{
     AdminToken, Body, Code, Endpoint, Inbound, Op, Problem, Route, event_of, json_response,
     without_body,
 };
 use ticketon_queue::{EventId, FieldError};
 
-use super::request::{read, seat_labels};
+use super::request::{ROOT, malformed, seat_labels};
 use super::route::{
     ADMIN_EVENT, ADMIN_ROUTES, BLOCK_SEATS, EXPORT_LAYOUT, PUT_EVENT, REBUILD_SEATS, UNBLOCK_SEATS,
 };
 use crate::event::Event;
-use crate::seat::{MAX_BATCH, Outcome, Seats, SeatsError};
+use crate::seat::{Outcome, Seats, SeatsError};
 use crate::venue::Layout;
 
 /// Serves [`ADMIN_ROUTES`]; every call carries the admin token.
@@ -45,14 +48,12 @@ impl ShopAdminHttp {
             ADMIN_EVENT => self.event(&event).await,
             EXPORT_LAYOUT => {
                 let layout = self.seats.layout(&event).await?;
-                let mut response =
-                    Response::new(Body::Full(Bytes::from(layout.to_json().to_owned())));
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
+                let mut response = json_response(StatusCode::OK, &());
+                *response.body_mut() = Body::Full(Bytes::from(layout.to_json().to_owned()));
                 Ok(response)
             }
             BLOCK_SEATS | UNBLOCK_SEATS => {
-                let seats = seat_labels(request, MAX_BATCH)?;
+                let seats = seat_labels(request)?;
                 if op == BLOCK_SEATS {
                     self.seats.block(&event, &seats).await?.done()?;
                 } else {
@@ -70,38 +71,26 @@ impl ShopAdminHttp {
 
     /// The fields of an event, with `layout` as an object, or `layoutVersion` of one that is known.
     async fn put(&self, id: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
-        let mut body = read(request)?;
-        let layout = body.as_object_mut().and_then(|body| body.remove("layout"));
-        let event = Event::from_json(id, &body)?;
-        let layout = match layout {
-            Some(layout) => {
-                let read = Layout::from_json(layout.to_string());
-                Arc::new(read.map_err(|error| {
-                    let mut problem = Problem::new(Code::INVALID).detail("the layout is refused");
-                    problem.errors = error.into_fields();
-                    for refused in &mut problem.errors {
-                        refused.field = format!("layout.{}", refused.field);
-                    }
-                    problem
-                })?)
-            }
-            None => match self
-                .seats
-                .catalog()
-                .layout(event.layout_version())
-                .await
-                .map_err(SeatsError::from)?
-            {
-                Some(layout) => layout,
-                None => {
-                    let range = "layout, or the version of one that is known";
-                    let refused = FieldError::new("layoutVersion", event.layout_version(), range);
-                    return Err(Problem::invalid(refused));
-                }
-            },
+        let put = PutEvent::read(id, &request.body)?;
+        let layout = match put.layout {
+            Some(layout) => layout,
+            None => self.known_layout(put.event.layout_version()).await?,
         };
-        self.seats.put_event(event, layout).await?.saved()?;
+        self.seats.put_event(put.event, layout).await?.saved()?;
         self.event(id).await
+    }
+
+    async fn known_layout(&self, version: &str) -> Result<Arc<Layout>, Problem> {
+        let found = self.seats.catalog().layout(version).await;
+        found.map_err(SeatsError::from)?.ok_or_else(|| {
+            let range = "layout, or the version of one that is known";
+            let version = if version.is_empty() {
+                "(missing)"
+            } else {
+                version
+            };
+            Problem::invalid(FieldError::new("layoutVersion", version, range))
+        })
     }
 
     async fn event(&self, id: &EventId) -> Result<Response<Body>, Problem> {
@@ -115,6 +104,60 @@ impl ShopAdminHttp {
         };
         Ok(json_response(StatusCode::OK, &json))
     }
+}
+
+/// An event as an operator sends it: its fields, and perhaps its layout.
+struct PutEvent {
+    event: Event,
+    layout: Option<Arc<Layout>>,
+}
+
+impl PutEvent {
+    /// Reads both, and refuses all that is wrong with either.
+    fn read(id: &EventId, body: &[u8]) -> Result<Self, Problem> {
+        // A layout is long: it is read from the text, once.
+        let fields: BTreeMap<String, &RawValue> =
+            serde_json::from_slice(body).map_err(|error| match error.classify() {
+                Category::Data => Problem::invalid(FieldError::new(ROOT, &error, "a JSON object")),
+                Category::Io | Category::Syntax | Category::Eof => malformed(&error),
+            })?;
+        let mut refused = Vec::new();
+        let mut event = Map::new();
+        let mut layout = None;
+        for (name, value) in fields {
+            match name.as_str() {
+                "layout" if value.get() == "null" => {}
+                "layout" => match Layout::from_json(value.get()) {
+                    Ok(read) => layout = Some(Arc::new(read)),
+                    Err(error) => refused.extend(error.into_fields().into_iter().map(in_layout)),
+                },
+                // The numbers of the map, which the answer has: so what was got can be put.
+                "seats" => {}
+                _ => {
+                    let value = serde_json::from_str(value.get());
+                    event.insert(name, value.map_err(|error| malformed(&error))?);
+                }
+            }
+        }
+        match (Event::from_json(id, &Value::Object(event)), refused) {
+            (Ok(event), refused) if refused.is_empty() => Ok(Self { event, layout }),
+            (event, refused) => {
+                let mut problem = Problem::new(Code::INVALID);
+                problem.errors = event.err().map(|error| error.fields).unwrap_or_default();
+                problem.errors.extend(refused);
+                Err(problem)
+            }
+        }
+    }
+}
+
+/// A refused field of the layout, by its path in the body.
+fn in_layout(mut refused: FieldError) -> FieldError {
+    refused.field = match refused.field.as_str() {
+        ROOT => "layout".to_owned(),
+        field => format!("layout.{field}"),
+    };
+    refused
 }
 
 #[async_trait]

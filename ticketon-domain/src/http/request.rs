@@ -1,14 +1,24 @@
-//! What callers send: read strictly, refused with the field, its value and what is accepted.
+//! What callers send: read strictly, refused with every field that is wrong, its value and what is accepted.
 
+use http::HeaderMap;
 use serde_json::{Map, Value};
 use ticketon_queue::FieldError;
 use ticketon_queue::http::{Code, Inbound, Problem};
 
 use crate::seat::{BestAvailable, HoldId, HoldSeats, MAX_HOLD_SEATS};
-use crate::venue::SeatLabel;
+use crate::venue::{MAX_REPORTED, SeatLabel};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_BYTES: usize = 128;
+/// As many as a layout may have.
+const MAX_GRADES: usize = 32;
+
+/// How the body as a whole is named, as in the configs of rooms.
+pub(super) const ROOT: &str = "(body)";
+
+/// The ways to say which seats; each body has one.
+const FORMS: [&str; 3] = ["seats", "bestAvailable", "area"];
+const FORMS_TEXT: &str = "seats; or bestAvailable; or area and count";
 
 /// The hold of the path.
 pub(super) fn hold_id(request: &Inbound) -> Result<HoldId, Problem> {
@@ -18,158 +28,230 @@ pub(super) fn hold_id(request: &Inbound) -> Result<HoldId, Problem> {
 
 /// The seats that a body asks for: `seats`, `bestAvailable`, or `area` and `count`.
 pub(super) fn hold_seats(request: &Inbound) -> Result<HoldSeats, Problem> {
-    let key = idempotency_key(request)?;
-    let body = object("", &read(request)?)?;
-    let wanted = match (
-        body.get("seats"),
-        body.get("bestAvailable"),
-        body.get("area"),
-    ) {
-        (Some(seats), None, None) => {
-            only(&body, "", &["seats"])?;
-            HoldSeats::seats(labels(seats)?)
+    let key = idempotency_key(&request.headers)?;
+    let wanted = fields_of(request, |fields| {
+        let given = FORMS
+            .into_iter()
+            .filter(|name| fields.given(name).is_some());
+        let given: Vec<&str> = given.collect();
+        for name in given.iter().skip(1) {
+            fields.refuse(name, "(given too)", format!("one of {FORMS_TEXT}"));
         }
-        (None, Some(best), None) => {
-            only(&body, "", &["bestAvailable"])?;
-            best_available(&object("bestAvailable", best)?)?
+        match given.first().copied() {
+            Some("seats") => {
+                fields.only(&["seats"]);
+                HoldSeats::seats(fields.labels("seats"))
+            }
+            Some("bestAvailable") => {
+                fields.only(&["bestAvailable"]);
+                fields.best_available("bestAvailable").into()
+            }
+            Some(_) => {
+                fields.only(&["area", "count"]);
+                HoldSeats::area(fields.text("area").unwrap_or_default(), fields.count())
+            }
+            None => {
+                fields.only(&["seats", "bestAvailable", "area", "count"]);
+                fields.refuse("seats", "(missing)", FORMS_TEXT);
+                HoldSeats::best(1)
+            }
         }
-        (None, None, Some(area)) => {
-            only(&body, "", &["area", "count"])?;
-            HoldSeats::area(text("area", area)?, count("count", body.get("count"))?)
-        }
-        _ => {
-            return Err(Problem::new(Code::MALFORMED)
-                .detail("the body has one of: seats; bestAvailable; area and count"));
-        }
-    };
+    })?;
     Ok(wanted.idempotency_key(key))
 }
 
 /// The labels of a body `{"seats": [...]}`.
-pub(super) fn seat_labels(request: &Inbound, most: usize) -> Result<Vec<SeatLabel>, Problem> {
-    let body = object("", &read(request)?)?;
-    only(&body, "", &["seats"])?;
-    let seats = body.get("seats").unwrap_or(&Value::Null);
-    let seats = labels(seats)?;
-    if seats.is_empty() || seats.len() > most {
-        let range = format!("1 to {most} labels");
-        return Err(refused("seats", &format!("{} labels", seats.len()), &range));
+pub(super) fn seat_labels(request: &Inbound) -> Result<Vec<SeatLabel>, Problem> {
+    fields_of(request, |fields| {
+        fields.only(&["seats"]);
+        if fields.given("seats").is_none() {
+            fields.refuse("seats", "(missing)", "a list of seat labels");
+        }
+        fields.labels("seats")
+    })
+}
+
+/// Reads the body as an object, and refuses it with all that was refused in it.
+fn fields_of<T>(request: &Inbound, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, Problem> {
+    let body: Value = serde_json::from_slice(&request.body).map_err(|error| malformed(&error))?;
+    let mut refused = Vec::new();
+    let Some(object) = body.as_object() else {
+        return Err(Problem::invalid(no_object(ROOT, &body)));
+    };
+    let read = read(&mut Fields {
+        at: "",
+        object,
+        refused: &mut refused,
+    });
+    if refused.is_empty() {
+        return Ok(read);
     }
-    Ok(seats)
+    let mut problem = Problem::new(Code::INVALID);
+    problem.errors = refused;
+    Err(problem)
 }
 
-/// The body as JSON.
-pub(super) fn read(request: &Inbound) -> Result<Value, Problem> {
-    serde_json::from_slice(&request.body)
-        .map_err(|error| Problem::new(Code::MALFORMED).detail(error.to_string()))
+/// A body that is no JSON.
+pub(super) fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(Code::MALFORMED).detail(format!("the body is not JSON: {error}"))
 }
 
-fn idempotency_key(request: &Inbound) -> Result<String, Problem> {
-    let missing = || {
+fn no_object(field: &str, value: &Value) -> FieldError {
+    FieldError::new(field, value, "a JSON object")
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) => key.to_str().ok(),
+        _ => None,
+    };
+    let is_good = |key: &&str| {
+        (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    key.filter(is_good).map(str::to_owned).ok_or_else(|| {
         Problem::new(Code::MALFORMED).detail(format!(
-            "the header Idempotency-Key is missing or not 1 to {MAX_KEY_BYTES} visible ASCII characters"
+            "the header Idempotency-Key must be there once, with 1 to {MAX_KEY_BYTES} visible ASCII characters"
         ))
-    };
-    let key = request.headers.get(IDEMPOTENCY_KEY).ok_or_else(missing)?;
-    let key = key.to_str().map_err(|_| missing())?;
-    let is_good =
-        (1..=MAX_KEY_BYTES).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    is_good.then(|| key.to_owned()).ok_or_else(missing)
+    })
 }
 
-fn best_available(best: &Map<String, Value>) -> Result<HoldSeats, Problem> {
-    const KNOWN: [&str; 5] = ["count", "grades", "section", "maxPrice", "accessible"];
-    only(best, "bestAvailable.", &KNOWN)?;
-    let mut wanted = BestAvailable::new(count("bestAvailable.count", best.get("count"))?);
-    if let Some(grades) = best.get("grades") {
-        let grades = grades
+/// The fields of one object. What is refused is kept, and reading goes on with a stand-in. `null` is as good as absent.
+struct Fields<'a> {
+    /// What the object is called, with a dot; empty for the body.
+    at: &'static str,
+    object: &'a Map<String, Value>,
+    refused: &'a mut Vec<FieldError>,
+}
+
+impl<'a> Fields<'a> {
+    fn given(&self, name: &str) -> Option<&'a Value> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    fn refuse(&mut self, name: &str, value: impl std::fmt::Display, range: impl Into<String>) {
+        let error = FieldError::new(format!("{}{name}", self.at), value, range);
+        let is_known = self.refused.iter().any(|other| other.field == error.field);
+        // A long list of mistakes must not become a longer answer.
+        if !is_known && self.refused.len() < MAX_REPORTED {
+            self.refused.push(error);
+        }
+    }
+
+    /// Refuses fields that are not known.
+    fn only(&mut self, known: &[&str]) {
+        for name in self.object.keys().take(MAX_REPORTED) {
+            if !known.contains(&name.as_str()) {
+                let short: String = name.chars().take(64).collect();
+                self.refuse(&short, "(unknown field)", known.join(", "));
+            }
+        }
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.given(name)?;
+        if let Some(text) = value.as_str() {
+            return Some(text.to_owned());
+        }
+        self.refuse(name, value, "a text");
+        None
+    }
+
+    fn labels(&mut self, name: &str) -> Vec<SeatLabel> {
+        let Some(value) = self.given(name) else {
+            return Vec::new();
+        };
+        let Some(items) = value.as_array() else {
+            self.refuse(name, value, "a list of seat labels");
+            return Vec::new();
+        };
+        let mut labels = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let field = format!("{name}[{index}]");
+            match item.as_str().map(SeatLabel::new) {
+                Some(Ok(label)) => labels.push(label),
+                Some(Err(error)) => {
+                    let refused = FieldError::from(&error);
+                    self.refuse(&field, refused.value, refused.range);
+                }
+                None => self.refuse(&field, item, "a seat label"),
+            }
+        }
+        labels
+    }
+
+    fn count(&mut self) -> u32 {
+        let range = format!("1 to {MAX_HOLD_SEATS}");
+        let Some(value) = self.given("count") else {
+            self.refuse("count", "(missing)", range);
+            return 1;
+        };
+        let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+        count
+            .filter(|count| (1..=MAX_HOLD_SEATS as u32).contains(count))
+            .unwrap_or_else(|| {
+                self.refuse("count", value, range);
+                1
+            })
+    }
+
+    fn best_available(&mut self, name: &'static str) -> BestAvailable {
+        let Some(value) = self.given(name) else {
+            return BestAvailable::new(1);
+        };
+        let Some(object) = value.as_object() else {
+            self.refused.push(no_object(name, value));
+            return BestAvailable::new(1);
+        };
+        let mut fields = Fields {
+            at: "bestAvailable.",
+            object,
+            refused: &mut *self.refused,
+        };
+        fields.only(&["count", "grades", "section", "maxPrice", "accessible"]);
+        let mut wanted = BestAvailable::new(fields.count());
+        for grade in fields.grades() {
+            wanted = wanted.grade(grade);
+        }
+        if let Some(section) = fields.text("section") {
+            wanted = wanted.section(section);
+        }
+        if let Some(value) = fields.given("maxPrice") {
+            match value.as_u64() {
+                Some(amount) => wanted = wanted.max_price(amount),
+                None => fields.refuse("maxPrice", value, "a whole amount in minor units"),
+            }
+        }
+        match fields.given("accessible") {
+            None | Some(Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => wanted = wanted.accessible(),
+            Some(other) => fields.refuse("accessible", other, "true or false"),
+        }
+        wanted
+    }
+
+    fn grades(&mut self) -> Vec<String> {
+        let Some(value) = self.given("grades") else {
+            return Vec::new();
+        };
+        let Some(items) = value
             .as_array()
-            .filter(|grades| !grades.is_empty() && grades.len() <= 32);
-        let grades = grades.ok_or_else(|| refused("bestAvailable.grades", "", "1 to 32 grades"))?;
-        for grade in grades {
-            wanted = wanted.grade(text("bestAvailable.grades", grade)?);
+            .filter(|items| (1..=MAX_GRADES).contains(&items.len()))
+        else {
+            self.refuse(
+                "grades",
+                value,
+                format!("a list of 1 to {MAX_GRADES} grades"),
+            );
+            return Vec::new();
+        };
+        let mut grades = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match item.as_str() {
+                Some(grade) => grades.push(grade.to_owned()),
+                None => self.refuse(&format!("grades[{index}]"), item, "a grade of the venue"),
+            }
         }
+        grades
     }
-    if let Some(section) = best.get("section") {
-        wanted = wanted.section(text("bestAvailable.section", section)?);
-    }
-    if let Some(price) = best.get("maxPrice") {
-        let most = price.as_u64();
-        let range = "a whole amount in minor units";
-        wanted = wanted.max_price(
-            most.ok_or_else(|| refused("bestAvailable.maxPrice", &price.to_string(), range))?,
-        );
-    }
-    match best.get("accessible") {
-        None | Some(Value::Bool(false)) => {}
-        Some(Value::Bool(true)) => wanted = wanted.accessible(),
-        Some(other) => {
-            return Err(refused(
-                "bestAvailable.accessible",
-                &other.to_string(),
-                "true or false",
-            ));
-        }
-    }
-    Ok(wanted.into())
-}
-
-fn labels(value: &Value) -> Result<Vec<SeatLabel>, Problem> {
-    let range = "a list of seat labels";
-    let items = value
-        .as_array()
-        .ok_or_else(|| refused("seats", &value.to_string(), range))?;
-    let label = |(index, item): (usize, &Value)| {
-        let field = format!("seats[{index}]");
-        let label = text(&field, item)?;
-        SeatLabel::new(label).map_err(|error| {
-            let mut refused = FieldError::from(&error);
-            refused.field = field;
-            Problem::invalid(refused)
-        })
-    };
-    items.iter().enumerate().map(label).collect()
-}
-
-fn count(field: &str, value: Option<&Value>) -> Result<u32, Problem> {
-    let count = value
-        .and_then(Value::as_u64)
-        .and_then(|count| u32::try_from(count).ok());
-    let fits = count.filter(|count| (1..=MAX_HOLD_SEATS as u32).contains(count));
-    fits.ok_or_else(|| {
-        let shown = value.map(Value::to_string).unwrap_or_default();
-        refused(field, &shown, &format!("1 to {MAX_HOLD_SEATS}"))
-    })
-}
-
-fn text(field: &str, value: &Value) -> Result<String, Problem> {
-    let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| refused(field, &value.to_string(), "a text"))
-}
-
-fn object(field: &str, value: &Value) -> Result<Map<String, Value>, Problem> {
-    let object = value.as_object().cloned();
-    object.ok_or_else(|| {
-        let what = if field.is_empty() { "the body" } else { field };
-        Problem::new(Code::MALFORMED).detail(format!("{what} is not a JSON object"))
-    })
-}
-
-/// Refuses fields that are not known.
-fn only(object: &Map<String, Value>, prefix: &str, known: &[&str]) -> Result<(), Problem> {
-    match object
-        .iter()
-        .find(|(name, _)| !known.contains(&name.as_str()))
-    {
-        None => Ok(()),
-        Some((name, value)) => Err(refused(
-            &format!("{prefix}{name}"),
-            &value.to_string(),
-            &known.join(", "),
-        )),
-    }
-}
-
-fn refused(field: &str, value: &str, range: &str) -> Problem {
-    Problem::invalid(FieldError::new(field, value, range))
 }

@@ -4,6 +4,8 @@ use ticketon_queue::http::{Access, Op, Route};
 
 /// The most bytes that an event with its layout may have.
 const MAX_LAYOUT_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes that the labels of one call of an operator may have: enough for 1,000 of the longest.
+const MAX_LABELS_BYTES: usize = 128 * 1024;
 
 /// Events.
 pub(super) const LIST_EVENTS: Op = Op::new("listEvents");
@@ -139,7 +141,7 @@ pub const ADMIN_ROUTES: &[Route] = &[
         access: Access::Admin,
         body_limit: MAX_LAYOUT_BYTES,
         request: Some("PutEvent"),
-        response: Some("Event"),
+        response: Some("AdminEvent"),
         summary: "Make or change an event, with its layout",
     },
     Route {
@@ -167,9 +169,9 @@ pub const ADMIN_ROUTES: &[Route] = &[
         method: "POST",
         path: "/admin/events/{eventId}/seats/block",
         access: Access::Admin,
-        body_limit: 64 * 1024,
+        body_limit: MAX_LABELS_BYTES,
         request: Some("SeatLabels"),
-        response: Some("Seats"),
+        response: Some("AdminEvent"),
         summary: "Take free seats out of sale, all or none",
     },
     Route {
@@ -177,9 +179,9 @@ pub const ADMIN_ROUTES: &[Route] = &[
         method: "POST",
         path: "/admin/events/{eventId}/seats/unblock",
         access: Access::Admin,
-        body_limit: 64 * 1024,
+        body_limit: MAX_LABELS_BYTES,
         request: Some("SeatLabels"),
-        response: Some("Seats"),
+        response: Some("AdminEvent"),
         summary: "Put blocked seats back on sale",
     },
     Route {
@@ -189,7 +191,7 @@ pub const ADMIN_ROUTES: &[Route] = &[
         access: Access::Admin,
         body_limit: 1024,
         request: None,
-        response: Some("Seats"),
+        response: Some("AdminEvent"),
         summary: "Build the map anew from what is sold and blocked; holds end",
     },
 ];

@@ -16,6 +16,7 @@ use ticketon_queue::http::{
 use ticketon_queue::id::random_bytes;
 use ticketon_queue::{Clock, EventId, FieldError};
 
+use super::maps::Maps;
 use super::request::{hold_id, hold_seats};
 use super::route::{
     EXTEND_HOLD, GET_EVENT, HOLD, LAYOUT, LIST_EVENTS, OWN_HOLDS, RELEASE_HOLD, ROUTES,
@@ -23,8 +24,8 @@ use super::route::{
 };
 use super::snapshot::{SNAPSHOT_TYPE, encode_snapshot, etag, snapshot_json};
 use super::wire::hold_json;
-use crate::event::{EventQuery, EventStatus, MAX_PAGE};
-use crate::seat::{MapVersion, SeatUpdates, Seats};
+use crate::event::{Event, EventQuery, EventStatus, MAX_PAGE};
+use crate::seat::{MapVersion, SeatUpdates, Seats, SeatsError};
 
 /// A comment goes out after this long without an update.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -39,6 +40,7 @@ const PAGE: usize = 50;
 pub struct ShopHttp {
     seats: Seats,
     door: Guard,
+    maps: Maps,
 }
 
 impl ShopHttp {
@@ -48,6 +50,7 @@ impl ShopHttp {
         Self {
             seats: seats.clone(),
             door,
+            maps: Maps::default(),
         }
     }
 
@@ -58,7 +61,7 @@ impl ShopHttp {
         let event = event_of(request)?;
         match op {
             GET_EVENT => {
-                let event = self.seats.event(&event).await?;
+                let event = self.shown(&event).await?;
                 Ok(json_response(StatusCode::OK, &event.to_json()))
             }
             LAYOUT => self.layout(&event, request).await,
@@ -86,7 +89,7 @@ impl ShopHttp {
         let query = EventQuery {
             category: request.query("category"),
             statuses: vec![EventStatus::Open, EventStatus::Closed],
-            after: request.query("after").map(EventId::new).transpose()?,
+            after: request.query("after").map(after).transpose()?,
             limit,
             ..EventQuery::default()
         };
@@ -98,8 +101,19 @@ impl ShopHttp {
         ))
     }
 
+    /// An event that people may see: a draft is nobody's business yet.
+    async fn shown(&self, event: &EventId) -> Result<Arc<Event>, Problem> {
+        let found = self.seats.event(event).await?;
+        if found.status() == EventStatus::Draft {
+            let event = event.clone();
+            return Err(SeatsError::UnknownEvent { event }.into());
+        }
+        Ok(found)
+    }
+
     /// The layout for a map. A version never changes, so whoever names it may keep the answer.
     async fn layout(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
+        self.shown(event).await?;
         let layout = self.seats.layout(event).await?;
         let tag = format!("\"{}\"", layout.version());
         let named = request.query("v").as_deref() == Some(layout.version());
@@ -111,7 +125,7 @@ impl ShopHttp {
         if is_known(request, &tag) {
             return Ok(tagged(empty(StatusCode::NOT_MODIFIED), &tag, caching));
         }
-        let body = Body::Full(Bytes::from(layout.to_map_json()));
+        let body = Body::Full(self.maps.json(&layout));
         Ok(tagged(typed(body, "application/json"), &tag, caching))
     }
 
@@ -120,35 +134,27 @@ impl ShopHttp {
         event: &EventId,
         request: &Inbound,
     ) -> Result<Response<Body>, Problem> {
+        self.shown(event).await?;
         let view = self.seats.snapshot(event).await?.done()?;
         let tag = etag(view.snapshot());
-        if is_known(request, &tag) {
-            return Ok(tagged(empty(StatusCode::NOT_MODIFIED), &tag, "no-cache"));
-        }
-        let response = if accepts(&request.headers, SNAPSHOT_TYPE) {
+        let mut response = if is_known(request, &tag) {
+            empty(StatusCode::NOT_MODIFIED)
+        } else if accepts(&request.headers, SNAPSHOT_TYPE) {
             typed(Body::Full(view.binary(encode_snapshot)), SNAPSHOT_TYPE)
         } else {
             let json =
                 view.json(|snapshot| Bytes::from(snapshot_json(event, snapshot).to_string()));
             typed(Body::Full(json), "application/json")
         };
+        let accept = HeaderValue::from_static("Accept");
+        response.headers_mut().insert(header::VARY, accept);
         Ok(tagged(response, &tag, "no-cache"))
     }
 
     async fn updates(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
         let admission = self.admission(event, request).await?;
-        let last = request.headers.get("last-event-id");
-        let since = match last
-            .and_then(|id| id.to_str().ok())
-            .filter(|id| !id.is_empty())
-        {
-            Some(id) => Some(id.to_owned()),
-            None => request.query("since"),
-        };
-        let since: Option<MapVersion> = since
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(Problem::invalid)?;
+        self.shown(event).await?;
+        let since = since(request)?;
         let updates = self.seats.watch(event, since).await?;
         let updates = with_keep_alives(updates, Arc::clone(self.seats.clock()));
         let mut response = events(updates);
@@ -158,6 +164,7 @@ impl ShopHttp {
 
     async fn hold(&self, event: &EventId, request: &Inbound) -> Result<Response<Body>, Problem> {
         let admission = self.admission(event, request).await?;
+        self.shown(event).await?;
         let wanted = hold_seats(request)?;
         let hold = self.seats.hold(&admission, wanted).await?.taken()?;
         let mut response = json_response(StatusCode::CREATED, &hold_json(&hold));
@@ -221,6 +228,27 @@ impl ShopHttp {
     }
 }
 
+/// The id that a page of events begins behind.
+fn after(text: String) -> Result<EventId, Problem> {
+    EventId::new(text).map_err(|error| {
+        let mut refused = FieldError::from(&error);
+        "after".clone_into(&mut refused.field);
+        Problem::invalid(refused)
+    })
+}
+
+/// The moment of the map that a watcher knows. Their own browser sends the id of the last event; where that is none of
+/// ours, they know nothing.
+fn since(request: &Inbound) -> Result<Option<MapVersion>, Problem> {
+    if let Some(last) = request.headers.get("last-event-id")
+        && !last.is_empty()
+    {
+        return Ok(last.to_str().ok().and_then(|id| id.parse().ok()));
+    }
+    let since = request.query("since").map(|text| text.parse());
+    since.transpose().map_err(Problem::invalid)
+}
+
 fn caller(request: &Inbound) -> Result<&Principal, Problem> {
     let caller = request.caller.as_ref();
     caller.ok_or_else(|| Problem::new(Code::UNAUTHENTICATED))
@@ -245,19 +273,22 @@ fn with_keep_alives(
     stream::once(async { hint }).chain(events)
 }
 
-/// Whether the caller has the answer with this tag.
+/// Whether the caller has the answer with this tag. A proxy that compresses makes tags weak.
 fn is_known(request: &Inbound, tag: &str) -> bool {
-    let known = request.headers.get(header::IF_NONE_MATCH);
+    let known = request.headers.get_all(header::IF_NONE_MATCH).iter();
     known
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|other| other.trim() == tag))
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|other| other.trim())
+        .any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
 }
 
 fn typed(body: Body, content_type: &'static str) -> Response<Body> {
     let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    let content_type = HeaderValue::from_static(content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     response
 }
 
