@@ -1,13 +1,30 @@
 //! Certificates made for one test: an authority of its own and the servers that it vouches for.
 
+use std::fmt;
+use std::path::Path;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
 
+/// How a Redis is told of the files of [`Authority::write_server_files`]; clients need no certificate.
+pub(crate) const SERVER_FILES: [(&str, &str); 4] = [
+    ("tls-ca-cert-file", "ca.pem"),
+    ("tls-cert-file", "server.pem"),
+    ("tls-key-file", "server.key"),
+    ("tls-auth-clients", "no"),
+];
+
 /// A certificate authority that only the test which made it trusts.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authority(..)")
+    }
 }
 
 /// A certificate and its key, both as PEM.
@@ -43,6 +60,23 @@ impl Authority {
     #[must_use]
     pub fn pem(&self) -> String {
         self.issuer.pem()
+    }
+
+    /// Writes `ca.pem`, and `server.pem` and `server.key` of a server on 127.0.0.1, as [`SERVER_FILES`] names them.
+    ///
+    /// # Panics
+    /// If a file cannot be written.
+    pub(crate) fn write_server_files(&self, folder: &Path) {
+        let identity = self.identity(&["127.0.0.1", "localhost"]);
+        let files = [
+            ("ca.pem", self.pem()),
+            ("server.pem", identity.certificate_pem),
+            ("server.key", identity.key_pem),
+        ];
+        for (name, content) in files {
+            std::fs::write(folder.join(name), content)
+                .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+        }
     }
 
     /// A server's certificate for host names and addresses.

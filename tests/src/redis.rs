@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::certificate::Authority;
+use crate::certificate::{Authority, SERVER_FILES};
 use crate::port::Port;
 use crate::process::Process;
 use crate::wait::Looks;
@@ -22,7 +23,7 @@ const CLI_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone, Default)]
 pub struct RedisBuilder {
     appendonly: bool,
-    tls: bool,
+    authority: Option<Arc<Authority>>,
     password: Option<String>,
     settings: Vec<(String, String)>,
 }
@@ -47,7 +48,6 @@ pub struct RedisServer {
     process: Option<Process>,
     paused: bool,
     setup: RedisBuilder,
-    ca_pem: Option<String>,
     folder: TempDir,
     port: Port,
 }
@@ -60,10 +60,16 @@ impl RedisBuilder {
         self
     }
 
-    /// Listens with TLS alone, with a certificate of its own ([`RedisServer::ca_pem`]).
+    /// Listens with TLS alone, with a certificate of an authority of its own ([`RedisServer::ca_pem`]).
     #[must_use]
     pub fn tls(mut self, on: bool) -> Self {
-        self.tls = on;
+        self.authority = on.then(|| Arc::new(Authority::new()));
+        self
+    }
+
+    /// Listens with TLS alone, with a certificate of this authority, by which servers trust each other.
+    pub(crate) fn tls_of(mut self, authority: &Arc<Authority>) -> Self {
+        self.authority = Some(Arc::clone(authority));
         self
     }
 
@@ -96,12 +102,13 @@ impl RedisBuilder {
             .prefix("ticketon-redis-")
             .tempdir()
             .unwrap_or_else(|error| panic!("no folder for Redis: {error}"));
-        let ca_pem = self.tls.then(|| write_certificates(&folder));
+        if let Some(authority) = &self.authority {
+            authority.write_server_files(folder.path());
+        }
         let mut server = RedisServer {
             process: None,
             paused: false,
             setup: self,
-            ca_pem,
             folder,
             port: Port::reserve(),
         };
@@ -135,7 +142,7 @@ impl RedisServer {
     /// The URL for clients: `redis://` or, with TLS, `rediss://`, with the password if any.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.setup.tls { "rediss" } else { "redis" };
+        let scheme = scheme(self.setup.authority.is_some());
         let login = self
             .setup
             .password
@@ -152,14 +159,18 @@ impl RedisServer {
 
     /// The certificate to trust, as PEM, if the server speaks TLS.
     #[must_use]
-    pub fn ca_pem(&self) -> Option<&str> {
-        self.ca_pem.as_deref()
+    pub fn ca_pem(&self) -> Option<String> {
+        self.setup
+            .authority
+            .as_ref()
+            .map(|authority| authority.pem())
     }
 
     /// The file with [`Self::ca_pem`].
     #[must_use]
     pub fn ca_file(&self) -> Option<PathBuf> {
-        self.ca_pem.as_ref().map(|_| self.file("ca.pem"))
+        let tls = self.setup.authority.is_some();
+        tls.then(|| self.file("ca.pem"))
     }
 
     /// What the server printed since it was last started.
@@ -270,6 +281,11 @@ impl RedisServer {
     }
 }
 
+/// How URLs begin, with TLS or without.
+pub(crate) fn scheme(tls: bool) -> &'static str {
+    if tls { "rediss" } else { "redis" }
+}
+
 /// Sends one command by `redis-cli`; an error if nobody answers.
 pub(crate) async fn redis_cli(
     port: u16,
@@ -305,26 +321,17 @@ fn arguments(setup: &RedisBuilder, port: u16) -> Vec<String> {
     let mut words = vec!["--bind", "127.0.0.1", "--daemonize", "no", "--save", ""];
     words.extend(["--appendonly", if setup.appendonly { "yes" } else { "no" }]);
     let port = port.to_string();
-    if setup.tls {
-        words.extend([
-            "--port",
-            "0",
-            "--tls-port",
-            &port,
-            "--tls-auth-clients",
-            "no",
-        ]);
-        words.extend(["--tls-ca-cert-file", "ca.pem"]);
-        words.extend([
-            "--tls-cert-file",
-            "server.pem",
-            "--tls-key-file",
-            "server.key",
-        ]);
+    if setup.authority.is_some() {
+        words.extend(["--port", "0", "--tls-port", &port]);
     } else {
         words.extend(["--port", &port]);
     }
     let mut words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    if setup.authority.is_some() {
+        for (name, value) in SERVER_FILES {
+            words.extend([format!("--{name}"), value.to_owned()]);
+        }
+    }
     if let Some(password) = &setup.password {
         words.extend(["--requirepass".to_owned(), password.clone()]);
     }
@@ -332,20 +339,4 @@ fn arguments(setup: &RedisBuilder, port: u16) -> Vec<String> {
         words.extend([format!("--{name}"), value.clone()]);
     }
     words
-}
-
-/// Writes the files that the TLS settings name, and returns the authority's certificate.
-fn write_certificates(folder: &TempDir) -> String {
-    let authority = Authority::new();
-    let identity = authority.identity(&["127.0.0.1", "localhost"]);
-    let files = [
-        ("ca.pem", authority.pem()),
-        ("server.pem", identity.certificate_pem),
-        ("server.key", identity.key_pem),
-    ];
-    for (name, content) in files {
-        std::fs::write(folder.path().join(name), content)
-            .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
-    }
-    authority.pem()
 }

@@ -1,12 +1,14 @@
 //! A private Redis Cluster whose masters can be killed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::certificate::Authority;
 use crate::port::Port;
-use crate::redis::{RedisBuilder, RedisServer};
+use crate::redis::{RedisBuilder, RedisServer, scheme};
 use crate::wait::eventually;
 
 /// Masters, and as many replicas.
@@ -21,6 +23,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How a [`RedisCluster`] is set up.
 #[derive(Debug, Clone, Default)]
 pub struct RedisClusterBuilder {
+    authority: Option<Arc<Authority>>,
     password: Option<String>,
     settings: Vec<(String, String)>,
 }
@@ -50,6 +53,13 @@ impl RedisClusterBuilder {
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
+        self
+    }
+
+    /// All talk TLS alone, the nodes among themselves too ([`RedisCluster::ca_pem`]).
+    #[must_use]
+    pub fn tls(mut self, on: bool) -> Self {
+        self.authority = on.then(|| Arc::new(Authority::new()));
         self
     }
 
@@ -89,6 +99,12 @@ impl RedisClusterBuilder {
         if let Some(password) = &self.password {
             node = node.password(password).setting("masterauth", password);
         }
+        if let Some(authority) = &self.authority {
+            node = node
+                .tls_of(authority)
+                .setting("tls-cluster", "yes")
+                .setting("tls-replication", "yes");
+        }
         for (name, value) in &self.settings {
             node = node.setting(name, value);
         }
@@ -111,19 +127,26 @@ impl RedisCluster {
         RedisClusterBuilder::default()
     }
 
-    /// The URL of each node, `redis://[:password@]127.0.0.1:<port>`.
+    /// The certificate to trust, as PEM, if the nodes speak TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<String> {
+        self.nodes[0].ca_pem()
+    }
+
+    /// The URL of each node, `redis://[:password@]127.0.0.1:<port>`, or `rediss://` with TLS.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::url).collect()
     }
 
-    /// The URL of the whole: `redis+cluster://` and all nodes.
+    /// The URL of the whole: `redis+cluster://` or `rediss+cluster://`, and all nodes.
     #[must_use]
     pub fn url(&self) -> String {
         let login = self.setup.password.as_ref();
         let login = login.map_or(String::new(), |word| format!(":{word}@"));
         let nodes: Vec<String> = self.nodes.iter().map(address).collect();
-        format!("redis+cluster://{login}{}", nodes.join(","))
+        let scheme = scheme(self.setup.authority.is_some());
+        format!("{scheme}+cluster://{login}{}", nodes.join(","))
     }
 
     /// The nodes, dead or alive, to look into them.

@@ -1,13 +1,15 @@
 //! A private Redis with replicas and the Sentinels that choose its master.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificate::{Authority, SERVER_FILES};
 use crate::port::Port;
 use crate::process::Process;
-use crate::redis::{RedisServer, redis_cli};
+use crate::redis::{RedisServer, redis_cli, scheme};
 use crate::wait::eventually;
 
 /// The name by which the Sentinels know the master.
@@ -23,6 +25,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How a [`RedisSentinel`] is set up.
 #[derive(Debug, Clone, Default)]
 pub struct RedisSentinelBuilder {
+    authority: Option<Arc<Authority>>,
     password: Option<String>,
     sentinel_password: Option<String>,
 }
@@ -51,7 +54,7 @@ struct Sentinel {
     // Dropped in this order: the process ends before its folder goes.
     process: Process,
     port: Port,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl RedisSentinelBuilder {
@@ -59,6 +62,13 @@ impl RedisSentinelBuilder {
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
+        self
+    }
+
+    /// All talk TLS alone, servers and Sentinels among themselves too ([`RedisSentinel::ca_pem`]).
+    #[must_use]
+    pub fn tls(mut self, on: bool) -> Self {
+        self.authority = on.then(|| Arc::new(Authority::new()));
         self
     }
 
@@ -79,6 +89,9 @@ impl RedisSentinelBuilder {
             let mut server = RedisServer::builder().setting("repl-diskless-sync-delay", "0");
             if let Some(password) = &self.password {
                 server = server.password(password).setting("masterauth", password);
+            }
+            if let Some(authority) = &self.authority {
+                server = server.tls_of(authority).setting("tls-replication", "yes");
             }
             servers.push(server.start().await);
         }
@@ -105,13 +118,20 @@ impl RedisSentinelBuilder {
         let port = Port::reserve();
         let mut lines = vec![
             "bind 127.0.0.1".to_owned(),
-            format!("port {}", port.number()),
             "sentinel announce-ip 127.0.0.1".to_owned(),
             format!("sentinel monitor {MASTER} 127.0.0.1 {master} 2"),
             format!("sentinel down-after-milliseconds {MASTER} 1000"),
             format!("sentinel failover-timeout {MASTER} 4000"),
             format!("sentinel parallel-syncs {MASTER} 2"),
         ];
+        if let Some(authority) = &self.authority {
+            authority.write_server_files(folder.path());
+            lines.push(format!("port 0\ntls-port {}", port.number()));
+            lines.push("tls-replication yes".to_owned());
+            lines.extend(SERVER_FILES.map(|(name, value)| format!("{name} {value}")));
+        } else {
+            lines.push(format!("port {}", port.number()));
+        }
         if let Some(password) = &self.password {
             lines.push(format!("sentinel auth-pass {MASTER} {password}"));
         }
@@ -133,7 +153,7 @@ impl RedisSentinelBuilder {
         Sentinel {
             process,
             port,
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -159,18 +179,25 @@ impl RedisSentinel {
         MASTER
     }
 
-    /// The URL of each Sentinel, `redis://[:password@]127.0.0.1:<port>`.
+    /// The certificate to trust, as PEM, if all speak TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<String> {
+        self.servers[0].ca_pem()
+    }
+
+    /// The URL of each Sentinel, `redis://[:password@]127.0.0.1:<port>`, or `rediss://` with TLS.
     #[must_use]
     pub fn sentinel_urls(&self) -> Vec<String> {
         let login = self.setup.sentinel_password.as_ref();
         let login = login.map_or(String::new(), |word| format!(":{word}@"));
+        let scheme = scheme(self.setup.authority.is_some());
         self.sentinel_addresses()
             .iter()
-            .map(|address| format!("redis://{login}{address}"))
+            .map(|address| format!("{scheme}://{login}{address}"))
             .collect()
     }
 
-    /// The URL of the whole: `redis+sentinel://`, all Sentinels and the master's name.
+    /// The URL of the whole: `redis+sentinel://` or `rediss+sentinel://`, all Sentinels and the master's name.
     #[must_use]
     pub fn url(&self) -> String {
         let login = self.setup.password.as_ref();
@@ -178,7 +205,8 @@ impl RedisSentinel {
         let own = self.setup.sentinel_password.as_ref();
         let own = own.map_or(String::new(), |word| format!("?sentinel_password={word}"));
         let sentinels = self.sentinel_addresses().join(",");
-        format!("redis+sentinel://{login}{sentinels}/{MASTER}{own}")
+        let scheme = scheme(self.setup.authority.is_some());
+        format!("{scheme}+sentinel://{login}{sentinels}/{MASTER}{own}")
     }
 
     /// The servers, dead or alive, to look into them.
@@ -321,9 +349,11 @@ impl RedisSentinel {
     }
 
     async fn try_sentinel_cli(&self, index: usize, command: &[&str]) -> Result<String, String> {
-        let port = self.sentinels[index].port.number();
+        let sentinel = &self.sentinels[index];
+        let ca_file = sentinel.folder.path().join("ca.pem");
+        let ca_file = self.setup.authority.is_some().then_some(ca_file);
         let password = self.setup.sentinel_password.as_deref();
-        redis_cli(port, None, password, command).await
+        redis_cli(sentinel.port.number(), ca_file, password, command).await
     }
 
     /// The server at this port.

@@ -162,10 +162,7 @@ async fn redis_with_tls_is_reached_by_who_trusts_its_authority_alone() {
             .query_async::<String>(&mut connection)
             .await
     };
-    assert_eq!(
-        ping(redis.ca_pem().map(str::to_owned)).await.unwrap(),
-        "PONG"
-    );
+    assert_eq!(ping(redis.ca_pem()).await.unwrap(), "PONG");
     assert!(
         ping(None).await.is_err(),
         "a certificate of no public authority"

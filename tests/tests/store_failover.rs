@@ -15,7 +15,7 @@ use ticketon_queue::{
     BrokerId, ConnId, EventId, Fenced, JoinReply, JoinRequest, Presence, QueueStore, RedisStore,
     RedisStoreBuilder, RoomConfig, Standing, StoreError, UserId,
 };
-use ticketon_tests::{RedisCluster, RedisSentinel, RedisServer, eventually};
+use ticketon_tests::{Authority, RedisCluster, RedisSentinel, RedisServer, eventually};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -147,6 +147,88 @@ async fn sentinel_and_master_have_their_own_passwords() {
     group.master().await.cli(&policy).await;
     let refused = RedisStore::connect(group.url()).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unsafe { .. }), "{refused:?}");
+}
+
+/// One person joins, is admitted, claims and completes; the next one waits, is promoted, and claims.
+async fn short_life(store: &RedisStore, event: &EventId) {
+    store.save_room(event, &room(1)).await.unwrap();
+    let joined = store
+        .join(event, &[poll(0), poll(1)])
+        .await
+        .unwrap()
+        .unwrap();
+    let [JoinReply::Admitted { lease, .. }, JoinReply::Waiting { .. }] = &joined[..] else {
+        panic!("{joined:?}");
+    };
+    let claimed = store.claim(event, &user(0), lease.fence).await.unwrap();
+    assert!(matches!(claimed, Some(Fenced::Done(_))), "{claimed:?}");
+    let done = store.complete(event, &user(0), lease.fence).await.unwrap();
+    assert_eq!(done, Some(Fenced::Done(())));
+    // The pace may want a moment between two admissions.
+    eventually(BOUND, async || {
+        store.tick(event, 10).await.unwrap().unwrap();
+        let Some(Standing::Admitted(lease)) = store.standing(event, &user(1)).await.unwrap() else {
+            return Err("the next person waits");
+        };
+        let claimed = store.claim(event, &user(1), lease.fence).await.unwrap();
+        assert!(matches!(claimed, Some(Fenced::Done(_))), "{claimed:?}");
+        Ok(())
+    })
+    .await;
+}
+
+/// No connection without trust: neither by another authority's word, nor by those of the web, nor without TLS.
+async fn trusts_nobody_else(url: &str) {
+    let other = RedisStore::builder(url).root_certificate(Authority::new().pem());
+    let untrusted = [
+        other.connect().await,
+        RedisStore::connect(url).await,
+        RedisStore::connect(url.replacen("rediss", "redis", 1)).await,
+    ];
+    for refused in untrusted {
+        let refused = refused.expect_err("it was trusted");
+        assert!(
+            matches!(refused, StoreError::Unavailable { .. }),
+            "{refused:?}"
+        );
+        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn cluster_over_tls_is_trusted_by_the_given_certificate_alone() {
+    let setup = RedisCluster::builder().tls(true).password("hunter2");
+    let mut cluster = setup.start().await;
+    assert!(cluster.url().starts_with("rediss+cluster://"));
+    let store = RedisStore::builder(cluster.url()).root_certificate(cluster.ca_pem().unwrap());
+    let store = store.response_timeout(PATIENT).connect().await.unwrap();
+    for night in [event("night"), elsewhere(&cluster).await] {
+        short_life(&store, &night).await;
+    }
+    trusts_nobody_else(&cluster.url()).await;
+    // The replica that takes over is known by its TLS port too.
+    cluster.wait_copied("{night}").await;
+    let dead = cluster.kill9_master_of("{night}").await;
+    let standing = store.standing(&event("night"), &user(1)).await.unwrap();
+    assert!(
+        matches!(standing, Some(Standing::Admitted(_))),
+        "{standing:?}"
+    );
+    cluster.wait_failover(dead).await;
+}
+
+#[tokio::test]
+async fn sentinel_over_tls_is_trusted_by_the_given_certificate_alone() {
+    let setup = RedisSentinel::builder().tls(true).password("hunter2");
+    let mut group = setup.start().await;
+    assert!(group.url().starts_with("rediss+sentinel://"));
+    let store = RedisStore::builder(group.url()).root_certificate(group.ca_pem().unwrap());
+    let store = store.response_timeout(PATIENT).connect().await.unwrap();
+    short_life(&store, &event("night")).await;
+    trusts_nobody_else(&group.url()).await;
+    let dead = group.kill9_master().await;
+    group.wait_failover(dead).await;
+    short_life(&store, &event("morning")).await;
 }
 
 const PEOPLE: usize = 240;
