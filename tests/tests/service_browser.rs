@@ -1,5 +1,5 @@
 //! The reference app as people meet it: in a browser, on the real server, from the event card to
-//! the door. Whatever a page writes to the console as an error fails the test, refused content
+//! the seat map. Whatever a page writes to the console as an error fails the test, refused content
 //! (the pages' security policy) included.
 //!
 //! With `TICKETON_SCREENSHOTS` set to a folder, pictures of the pages stay there.
@@ -94,13 +94,14 @@ async fn browser_first_minute() {
     visitor.expect_no_worse_number().await;
     visitor.picture("4-turn").await;
     visitor.click("[data-choice=enter]").await;
-    visitor.expect("#headline", "You're in.").await;
+    visitor.expect(".st-in", "You're in.").await;
     let took = joined_at.elapsed();
     assert!(took < FIRST_MINUTE, "{took:?}");
-    assert_eq!(visitor.path().await, "/door/demo");
+    assert_eq!(visitor.path().await, "/seats/demo");
     let left = visitor.expect("#time-left", ":").await;
     assert!(left.starts_with("9:") || left.starts_with("10:0"), "{left}");
-    visitor.picture("5-door").await;
+    visitor.expect("#prices", "₩165,000").await;
+    visitor.picture("5-seats").await;
 
     visitor.goto(&operator_path(&app)).await;
     visitor.expect("#pace", "6").await;
@@ -170,8 +171,9 @@ async fn browser_korean_and_dark() {
     assert!(turn.ends_with("초 안에 입장해 주세요"), "{turn}");
     visitor.picture("ko-6-turn").await;
     visitor.click("[data-choice=enter]").await;
-    visitor.expect("#headline", "입장했어요.").await;
-    visitor.picture("ko-7-door").await;
+    visitor.expect(".st-in", "입장했어요.").await;
+    visitor.expect("#prices", "석 남음").await;
+    visitor.picture("ko-7-seats").await;
     visitor.goto(&format!("/operator#key={ADMIN_TOKEN}")).await;
     visitor.expect("#pace", "1").await;
     visitor.picture("ko-8-operator").await;
@@ -362,8 +364,8 @@ async fn browser_first_minute_on_redis() {
     assert!(heard.len() < 15, "{heard:?}");
 
     visitor.press(Key::Enter).await;
-    visitor.expect("#headline", "You're in.").await;
-    assert_eq!(visitor.path().await, "/door/demo");
+    visitor.expect(".st-in", "You're in.").await;
+    assert_eq!(visitor.path().await, "/seats/demo");
     let took = joined_at.elapsed();
     assert!(took < FIRST_MINUTE, "{took:?}");
 
