@@ -11,13 +11,13 @@ use ticketon_domain::seat::{
 use ticketon_queue::{RedisStore, StoreError};
 use ticketon_tests::{RedisServer, SlowProxy, eventually};
 
-use super::hall::{BOUND, Hall, TTL_MS, connect, key, ready, seats, user};
+use super::test_map::{BOUND, TTL_MS, TestMap, connect, key, ready, seats, user};
 
 const SEATS_KEY: &str = "ticketon:{spring:tour}:seats";
 
 /// What every verb of a map that should be ready answers, and whether a rebuild of this epoch is known.
-async fn is_absent(hall: &Hall) {
-    let Hall {
+async fn is_absent(hall: &TestMap) {
+    let TestMap {
         store,
         event,
         epoch,
@@ -75,7 +75,7 @@ async fn is_absent(hall: &Hall) {
 async fn a_flushed_map_is_absent_and_never_free() {
     let redis = RedisServer::start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 8).await;
+    let hall = TestMap::build(&store, 8).await;
     let hold = hall.take("ann", 1, [2, 3]).await;
     redis.cli(&["FLUSHALL"]).await;
     is_absent(&hall).await;
@@ -84,7 +84,7 @@ async fn a_flushed_map_is_absent_and_never_free() {
     assert_eq!(redis.cli(&["DBSIZE"]).await, "0", "nothing made a key");
 
     // The ledger builds it anew: nothing of before passes for new.
-    let again = Hall::build(&store, 8).await;
+    let again = TestMap::build(&store, 8).await;
     assert!(again.epoch > hall.epoch);
     let late = store.release(&hall.event, hall.epoch, &key(&hold)).await;
     let epoch = again.epoch;
@@ -116,12 +116,12 @@ async fn a_map_that_lost_a_part_is_absent_until_it_is_rebuilt() {
         vec!["SETRANGE", &owners, "99", "long"],
         vec!["HDEL", SEATS_KEY, "last_fence"],
     ] {
-        let hall = Hall::build(&store, 9).await;
+        let hall = TestMap::build(&store, 9).await;
         hall.take("ann", 1, [2, 3]).await;
         redis.cli(&lost).await;
         is_absent(&hall).await;
     }
-    let hall = Hall::build(&store, 9).await;
+    let hall = TestMap::build(&store, 9).await;
     assert_eq!(hall.picture().await, ".".repeat(9));
     hall.take("ann", 1, [8]).await;
 }
@@ -130,7 +130,7 @@ async fn a_map_that_lost_a_part_is_absent_until_it_is_rebuilt() {
 async fn what_was_acknowledged_survives_the_death_of_redis() {
     let mut redis = RedisServer::builder().appendonly(true).start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 10).await;
+    let hall = TestMap::build(&store, 10).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let pinned = hall.take("ann", 1, [1, 2]).await;
     let pinned = match ready(store.pin(event, epoch, &key(&pinned)).await) {
@@ -195,7 +195,7 @@ async fn what_was_acknowledged_survives_the_death_of_redis() {
 async fn a_call_whose_answer_was_lost_is_sent_again() {
     let redis = RedisServer::start().await;
     let direct = connect(&redis.url()).await;
-    let hall = Hall::build(&direct, 6).await;
+    let hall = TestMap::build(&direct, 6).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let proxy = SlowProxy::start(redis.port()).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
@@ -256,7 +256,7 @@ async fn a_call_whose_answer_was_lost_is_sent_again() {
 async fn a_full_redis_changes_nothing_by_halves() {
     let redis = RedisServer::start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 8).await;
+    let hall = TestMap::build(&store, 8).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let hold = hall.take("ann", 1, [1, 2]).await;
     let brief = HoldRequest {
@@ -312,7 +312,7 @@ async fn a_full_redis_changes_nothing_by_halves() {
 async fn what_nobody_wrote_is_corrupt_and_nothing_changes() {
     let redis = RedisServer::start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 8).await;
+    let hall = TestMap::build(&store, 8).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let holds = format!("{SEATS_KEY}:holds");
     let hold = hall.take("ann", 1, [1, 2]).await;
@@ -342,7 +342,7 @@ async fn what_nobody_wrote_is_corrupt_and_nothing_changes() {
     corrupt(store.head(event).await.unwrap_err(), "seats.head");
     corrupt(store.snapshot(event).await.unwrap_err(), "seats.snapshot");
     // A rebuild mends all of it.
-    let again = Hall::build(&store, 8).await;
+    let again = TestMap::build(&store, 8).await;
     assert_eq!(again.picture().await, "........");
 }
 
@@ -350,7 +350,7 @@ async fn what_nobody_wrote_is_corrupt_and_nothing_changes() {
 async fn what_is_too_large_is_refused_before_it_is_sent() {
     let redis = RedisServer::start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 2 * MAX_BATCH as u32).await;
+    let hall = TestMap::build(&store, 2 * MAX_BATCH as u32).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let most = seats(0..MAX_BATCH as u32);
     let over = seats(0..=MAX_BATCH as u32);
@@ -400,7 +400,7 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
 async fn a_map_of_50_000_seats_is_read_at_once() {
     let redis = RedisServer::start().await;
     let store = connect(&redis.url()).await;
-    let hall = Hall::build(&store, 50_000).await;
+    let hall = TestMap::build(&store, 50_000).await;
     let (event, epoch) = (&hall.event, hall.epoch);
     let hold = hall.take("ann", 1, [49_999, 0]).await;
     let sold = [SeatSync::Sold {

@@ -1,132 +1,42 @@
-//! A map in one Redis, as a test uses it.
+//! Best available over Redis: many buyers who know the same map, in a hall that is empty and in one that is nearly sold.
 
-use std::time::Duration;
+#[path = "../../../ticketon-domain/tests/best/rush.rs"]
+mod rush;
 
-use ticketon_domain::adapter::redis::RedisSeatStore;
-use ticketon_domain::seat::{
-    Choice, Held, Hold, HoldId, HoldKey, HoldRequest, Limits, MapSpec, Mapped, SeatState,
-    SeatStore, Snapshot,
-};
-use ticketon_domain::venue::SeatIndex;
-use ticketon_queue::{EventId, RedisStore, StoreError, UserId};
+use std::sync::Arc;
 
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
-pub(crate) const TTL_MS: i64 = 60_000;
+use self::rush::{Rush, hall, report, some_seats};
+use super::test_map::connect;
+use ticketon_tests::RedisServer;
 
-pub(crate) fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
+const BUYERS: usize = 1_000;
+const SEATS: u32 = 20_000;
+
+/// Groups of one to four.
+fn groups() -> Vec<u32> {
+    (1..=4).cycle().take(BUYERS).collect()
 }
 
-pub(crate) fn seats(indexes: impl IntoIterator<Item = u32>) -> Vec<SeatIndex> {
-    indexes.into_iter().map(SeatIndex::new).collect()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_buyers_at_once_all_sit_in_an_empty_hall() {
+    let redis = RedisServer::start().await;
+    let store = Arc::new(connect(&redis.url()).await);
+    let rush = Arc::new(Rush::open(store, "empty-hall", hall(SEATS), &[]).await);
+    let all = rush.all_at_once(&groups()).await;
+    report("an empty hall over Redis", &all);
+    rush.verify(&[], &all).await;
+    assert!(all.iter().all(|bought| !bought.seats.is_empty()), "all fit");
 }
 
-pub(crate) fn key(hold: &Hold) -> HoldKey {
-    HoldKey {
-        id: hold.id,
-        user: hold.user.clone(),
-        fence: Some(hold.fence),
-    }
-}
-
-/// A connection of its own.
-pub(crate) async fn connect(url: &str) -> RedisSeatStore {
-    let builder = RedisStore::builder(url).response_timeout(BOUND);
-    RedisSeatStore::on(&builder.connect().await.unwrap())
-}
-
-/// What a verb answers about a map that is ready.
-pub(crate) fn ready<T: std::fmt::Debug>(answer: Result<Mapped<T>, StoreError>) -> T {
-    match answer.unwrap() {
-        Mapped::Ready(answer) => answer,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A map, as one process knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Hall {
-    pub(crate) store: RedisSeatStore,
-    pub(crate) event: EventId,
-    pub(crate) epoch: u64,
-}
-
-impl Hall {
-    pub(crate) async fn build(store: &RedisSeatStore, seats: u32) -> Self {
-        let event = EventId::new("spring:tour").unwrap();
-        let spec = MapSpec {
-            layout: "hall-1".to_owned(),
-            seats,
-        };
-        let epoch = store.begin_rebuild(&event, &spec).await.unwrap();
-        assert!(store.finish_rebuild(&event, epoch).await.unwrap());
-        let store = store.clone();
-        Self {
-            store,
-            event,
-            epoch,
-        }
-    }
-
-    pub(crate) fn by(&self, store: &RedisSeatStore) -> Self {
-        Self {
-            store: store.clone(),
-            ..self.clone()
-        }
-    }
-
-    pub(crate) fn request(&self, name: &str, number: u32, choice: Choice) -> HoldRequest {
-        let user = user(name);
-        HoldRequest {
-            id: HoldId::derive(&self.event, &user, &number.to_string()),
-            user,
-            request_hash: u64::MAX - 1,
-            choice,
-            ttl_ms: TTL_MS,
-            limits: Limits {
-                per_order: 100,
-                per_user: 100_000,
-            },
-        }
-    }
-
-    pub(crate) async fn hold(&self, request: &HoldRequest) -> Held {
-        ready(self.store.hold(&self.event, self.epoch, request).await)
-    }
-
-    /// Takes seats that are free.
-    pub(crate) async fn take(
-        &self,
-        name: &str,
-        number: u32,
-        indexes: impl IntoIterator<Item = u32>,
-    ) -> Hold {
-        let request = self.request(name, number, Choice::Seats(seats(indexes)));
-        match self.hold(&request).await {
-            Held::Taken(hold) => hold,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) async fn snapshot(&self) -> Snapshot {
-        ready(self.store.snapshot(&self.event).await)
-    }
-
-    pub(crate) async fn holds_of(&self, name: &str) -> Vec<Hold> {
-        let user = user(name);
-        ready(self.store.holds_of(&self.event, self.epoch, &user).await)
-    }
-
-    /// The map as a text: `.` free, `h` held, `s` sold, `x` blocked.
-    pub(crate) async fn picture(&self) -> String {
-        let snapshot = self.snapshot().await;
-        let all = (0..snapshot.head.spec.seats).map(SeatIndex::new);
-        all.map(|seat| match snapshot.state(seat).unwrap() {
-            SeatState::Free => '.',
-            SeatState::Held => 'h',
-            SeatState::Sold => 's',
-            SeatState::Blocked => 'x',
-        })
-        .collect()
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nearly_sold_hall_is_filled_and_no_means_no() {
+    let gone = some_seats(SEATS, 950, 3);
+    let redis = RedisServer::start().await;
+    let store = Arc::new(connect(&redis.url()).await);
+    let rush = Arc::new(Rush::open(store, "nearly-sold", hall(SEATS), &gone).await);
+    let all = rush.all_at_once(&groups()).await;
+    report("a nearly sold hall over Redis", &all);
+    rush.verify(&gone, &all).await;
+    let refused = all.iter().filter(|bought| bought.seats.is_empty()).count();
+    assert!(refused > 100, "{refused} refusals show something");
 }

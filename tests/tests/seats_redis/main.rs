@@ -8,4 +8,5 @@
 mod faults;
 mod hall;
 mod race;
+mod test_map;
 mod unguarded;

@@ -17,7 +17,7 @@ use ticketon_domain::seat::{Choice, Hold, HoldReply, Mapped, NotReady, SeatStore
 use ticketon_queue::ManualClock;
 use ticketon_tests::RedisServer;
 
-use super::hall::{self, BOUND, Hall, connect, key, ready};
+use super::test_map::{self, BOUND, TestMap, connect, key, ready};
 
 const PROCESSES: usize = 4;
 const START_MS: i64 = 1_767_225_600_000;
@@ -108,17 +108,17 @@ async fn lose_and_rebuild(
     redis: &RedisServer,
     clock: &ManualClock,
     store: &RedisSeatStore,
-) -> Hall {
+) -> TestMap {
     redis.cli(&["FLUSHALL"]).await;
     clock.advance(Duration::from_secs(1));
-    Hall::build(store, 8).await
+    TestMap::build(store, 8).await
 }
 
 async fn a_hold_of_a_lost_map_is_worth_nothing(without: Option<&str>) {
     let redis = RedisServer::start().await;
     let clock = ManualClock::at(START_MS);
     let store = store(&redis, &clock, without).await;
-    let old = Hall::build(&store, 8).await.take("ann", 1, [2]).await;
+    let old = TestMap::build(&store, 8).await.take("ann", 1, [2]).await;
     let hall = lose_and_rebuild(&redis, &clock, &store).await;
     let new = hall.take("ann", 1, [3]).await;
     let (event, epoch) = (&hall.event, hall.epoch);
@@ -136,7 +136,7 @@ async fn an_index_of_a_lost_map_is_worth_nothing(without: Option<&str>) {
     let redis = RedisServer::start().await;
     let clock = ManualClock::at(START_MS);
     let store = store(&redis, &clock, without).await;
-    let old = Hall::build(&store, 8).await;
+    let old = TestMap::build(&store, 8).await;
     let hall = lose_and_rebuild(&redis, &clock, &store).await;
     let epoch = hall.epoch;
     let late = store.block(&old.event, old.epoch, &[]).await.unwrap();
@@ -152,12 +152,12 @@ async fn a_map_without_its_seats_is_absent(without: Option<&str>) {
     let redis = RedisServer::start().await;
     let clock = ManualClock::at(START_MS);
     let store = store(&redis, &clock, without).await;
-    let hall = Hall::build(&store, 8).await;
+    let hall = TestMap::build(&store, 8).await;
     hall.take("ann", 1, [2]).await;
     redis
         .cli(&["DEL", "ticketon:{spring:tour}:seats:map"])
         .await;
-    let request = hall.request("bob", 1, Choice::Seats(hall::seats([2])));
+    let request = hall.request("bob", 1, Choice::Seats(test_map::seats([2])));
     let held = store.hold(&hall.event, hall.epoch, &request).await;
     let absent = matches!(held, Ok(Mapped::NotReady(NotReady::Absent)));
     assert!(
@@ -171,7 +171,7 @@ async fn a_sale_that_was_given_back_comes_late(without: Option<&str>) {
     let redis = RedisServer::start().await;
     let clock = ManualClock::at(START_MS);
     let store = store(&redis, &clock, without).await;
-    let hall = Hall::build(&store, 4).await;
+    let hall = TestMap::build(&store, 4).await;
     let sold = |hold: &Hold| SeatSync::Sold {
         user: hold.user.clone(),
         fence: hold.fence,

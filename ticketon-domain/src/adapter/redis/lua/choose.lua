@@ -1,6 +1,8 @@
 -- choose: which seats a hold gets that names none; it stands between holds and the verb hold.
 
 local RUN_BYTES = 20
+-- How many runs are looked at one by one before everything that is free is looked for.
+local FEW_RUNS = 64
 -- How much of the map is read at a time to find free units.
 local FIRST_BYTES, MAX_BYTES = 128, 8192
 
@@ -18,8 +20,8 @@ local DIGITS = setmetatable({}, {
   end,
 })
 
--- The maximal stretches of free seats in a segment that have at least `enough` (as digits): first and past the last, one
--- after the other.
+-- The maximal stretches of free seats between two seats that have at least `enough` (as digits): first and past the last,
+-- one after the other.
 local function blocks_of(map, start, past, enough)
   local first_byte = floor(start / 4)
   local packed = string.sub(map, first_byte + 1, floor((past - 1) / 4) + 1)
@@ -53,28 +55,50 @@ local function nearest(block, past, low, high, count, centre_twice, careful)
   return best, distance
 end
 
+-- Where in a list of blocks the first one stands that ends after a seat.
+local function first_after(blocks, seat)
+  local low, high = 1, #blocks / 2 + 1
+  while low < high do
+    local middle = floor((low + high) / 2)
+    if blocks[2 * middle] > seat then high = middle else low = middle + 1 end
+  end
+  return 2 * low - 1
+end
+
 -- `count` seats side by side, in the first run that has a place for them (the rule is that of `best::pick`), or nil.
 local function choose_adjacent(count, orphans, runs)
   assert(#runs % RUN_BYTES == 0 and #runs <= RUN_BYTES * MAX_RUNS, 'packed runs are not whole, or too many')
   local map = packed_map(0, -1)
-  local enough, blocks_at = string.rep('0', count), {}
+  local enough = string.rep('0', count)
+  local of_segment, of_map = {}, nil
   local some_fit = false
 
-  -- In the blocks of one run.
+  -- The blocks of a segment, or all blocks of the map and where to begin. The first runs have a place as a rule; where
+  -- they have none, there may be none at all.
+  local function blocks_near(at, start, segment_start, segment_past)
+    if at > RUN_BYTES * FEW_RUNS then
+      of_map = of_map or blocks_of(map, 0, SEATS, enough)
+      return of_map, first_after(of_map, start)
+    end
+    local known = of_segment[segment_start]
+    if not known or known.past ~= segment_past then
+      known = {past = segment_past, blocks = blocks_of(map, segment_start, segment_past, enough)}
+      of_segment[segment_start] = known
+    end
+    return known.blocks, 1
+  end
+
+  -- The best place in one run; `or_else` a block that has only places which leave a lone seat offers those.
   local function place(at, careful, or_else)
     local start, len, segment_start, segment_len, centre_twice = unpacked('>I4I4I4I4I4', runs, at)
     local segment_past = min(segment_start + segment_len, SEATS)
     local past = min(start + len, segment_past)
     start = max(start, segment_start)
     if past - start < count then return nil end
-    local known = blocks_at[segment_start]
-    if not known or known.past ~= segment_past then
-      known = {past = segment_past, blocks = blocks_of(map, segment_start, segment_past, enough)}
-      blocks_at[segment_start] = known
-    end
+    local blocks, i = blocks_near(at, start, segment_start, segment_past)
     local best, distance
-    for i = 1, #known.blocks, 2 do
-      local block, block_past = known.blocks[i], known.blocks[i + 1]
+    while blocks[i] and blocks[i] < past do
+      local block, block_past = max(blocks[i], segment_start), min(blocks[i + 1], segment_past)
       local low, high = max(block, start), min(block_past, past) - count
       if low <= high then
         some_fit = true
@@ -84,6 +108,7 @@ local function choose_adjacent(count, orphans, runs)
         end
         if first and (not best or from_best < distance) then best, distance = first, from_best end
       end
+      i = i + 2
     end
     return best
   end
@@ -92,6 +117,7 @@ local function choose_adjacent(count, orphans, runs)
     for at = 1, #runs, RUN_BYTES do
       local first = place(at, careful, or_else)
       if first then return first end
+      if of_map and #of_map == 0 then return nil end
     end
     return nil
   end
