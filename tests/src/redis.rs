@@ -281,6 +281,13 @@ impl RedisServer {
     }
 }
 
+/// A number from `INFO replication`.
+pub(crate) fn replication_offset(info: &str, name: &str) -> u64 {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no {name} in {info}"))
+}
+
 /// How URLs begin, with TLS or without.
 pub(crate) fn scheme(tls: bool) -> &'static str {
     if tls { "rediss" } else { "redis" }

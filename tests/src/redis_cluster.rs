@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use crate::certificate::Authority;
 use crate::port::Port;
-use crate::redis::{RedisBuilder, RedisServer, scheme};
+use crate::redis::{RedisBuilder, RedisServer, replication_offset, scheme};
 use crate::wait::eventually;
 
 /// Masters, and as many replicas.
@@ -207,14 +207,14 @@ impl RedisCluster {
     /// If that takes more than a minute.
     pub async fn wait_copied(&self, key: &str) {
         let master = self.node(self.master_of(key).await);
-        let written = offset(
+        let written = replication_offset(
             &master.cli(&["INFO", "replication"]).await,
             "master_repl_offset:",
         );
         let replica = self.node(self.replica_of(key).await);
         eventually(READY_WITHIN, async || {
             let info = replica.cli(&["INFO", "replication"]).await;
-            let copied = offset(&info, "slave_repl_offset:");
+            let copied = replication_offset(&info, "slave_repl_offset:");
             (copied >= written).then_some(()).ok_or((copied, written))
         })
         .await;
@@ -379,13 +379,6 @@ impl RedisCluster {
             .find(|node| node.port() == port)
             .unwrap_or_else(|| panic!("no node has the port {port}"))
     }
-}
-
-/// A number from `INFO replication`.
-fn offset(info: &str, name: &str) -> u64 {
-    info.lines()
-        .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-        .unwrap_or_else(|| panic!("no {name} in {info}"))
 }
 
 fn address(node: &RedisServer) -> String {

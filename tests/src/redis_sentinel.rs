@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::certificate::{Authority, SERVER_FILES};
 use crate::port::Port;
 use crate::process::Process;
-use crate::redis::{RedisServer, redis_cli, scheme};
+use crate::redis::{RedisServer, redis_cli, replication_offset, scheme};
 use crate::wait::eventually;
 
 /// The name by which the Sentinels know the master.
@@ -265,6 +265,29 @@ impl RedisSentinel {
         // The Sentinels would do so too, but only after many seconds.
         let server = self.server(port);
         server.cli(&["REPLICAOF", "127.0.0.1", &master]).await;
+    }
+
+    /// Waits until the replicas have all that was written so far.
+    ///
+    /// # Panics
+    /// If that takes more than a minute.
+    pub async fn wait_copied(&self) {
+        let master = self.master().await;
+        let written = replication_offset(
+            &master.cli(&["INFO", "replication"]).await,
+            "master_repl_offset:",
+        );
+        for replica in &self.servers {
+            if replica.port() == master.port() {
+                continue;
+            }
+            eventually(READY_WITHIN, async || {
+                let info = replica.cli(&["INFO", "replication"]).await;
+                let copied = replication_offset(&info, "slave_repl_offset:");
+                (copied >= written).then_some(()).ok_or((copied, written))
+            })
+            .await;
+        }
     }
 
     /// Has the Sentinels move the master to a replica, although it lives.

@@ -1,5 +1,5 @@
-//! The service while a master of its Redis Cluster dies: what connected people keep, and what they are
-//! told when the failover took something back.
+//! The service while a master of its Redis Cluster, or the one behind its Sentinels, dies: what connected
+//! people keep, and what they are told when the failover took something back.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use ticketon_tests::{AppProcess, RedisCluster, SseClient, SseEvent, eventually, workspace_bin};
+use ticketon_tests::{
+    AppProcess, ConnectError, RedisCluster, RedisSentinel, SseClient, SseEvent, eventually,
+    workspace_bin,
+};
 
 const ADMIN: &str = "an-operators-secret";
 const BOUND: Duration = Duration::from_secs(30);
@@ -18,8 +21,8 @@ const BOUND: Duration = Duration::from_secs(30);
 /// A key in the slot of the room.
 const ROOM: &str = "ticketon:{night}:room";
 
-struct World {
-    cluster: RedisCluster,
+struct World<R> {
+    redis: R,
     app: AppProcess,
     http: Client,
 }
@@ -31,17 +34,31 @@ struct Person {
     id: String,
 }
 
-impl World {
-    async fn start() -> Self {
-        let program = workspace_bin("reference-app").await;
-        let cluster = RedisCluster::start().await;
-        let app = AppProcess::builder(program)
-            .args(["--no-demo", "--redis-url", &cluster.url()])
+impl World<RedisCluster> {
+    async fn cluster() -> Self {
+        let redis = RedisCluster::start().await;
+        let url = redis.url();
+        Self::over(redis, &url).await
+    }
+}
+
+impl World<RedisSentinel> {
+    async fn sentinel() -> Self {
+        let redis = RedisSentinel::start().await;
+        let url = redis.url();
+        Self::over(redis, &url).await
+    }
+}
+
+impl<R> World<R> {
+    async fn over(redis: R, url: &str) -> Self {
+        let app = AppProcess::builder(workspace_bin("reference-app").await)
+            .args(["--no-demo", "--redis-url", url])
             .env("TICKETON_ADMIN_TOKEN", ADMIN)
             .start()
             .await;
         Self {
-            cluster,
+            redis,
             app,
             http: Client::new(),
         }
@@ -62,22 +79,32 @@ impl World {
         assert_eq!(put.status(), StatusCode::OK);
     }
 
-    async fn join(&self) -> (Person, SseEvent) {
+    /// A new person's stream; somebody who is refused because the store is down comes again.
+    async fn join(&self) -> Person {
         let answer = self.http.post(self.app.url("/auth/guest")).send().await;
         let answer: Value = answer.unwrap().json().await.unwrap();
         let guest = answer["accessToken"].as_str().unwrap().to_owned();
         let url = self.app.url("/events/night/tickets/waiting");
-        let request = SseClient::request(&url).bearer(&guest);
-        let mut stream = request.connect().await.unwrap();
+        let mut stream = eventually(BOUND, async || {
+            let connected = SseClient::request(&url).bearer(&guest).connect().await;
+            match connected {
+                Err(ConnectError::Refused { status, .. }) => {
+                    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+                    Err("the store is down")
+                }
+                connected => Ok(connected.unwrap()),
+            }
+        })
+        .await;
         let first = stream.next_event(BOUND).await.unwrap();
-        let id = first.id.clone().unwrap();
-        (Person { guest, stream, id }, first)
+        let id = first.id.unwrap();
+        Person { guest, stream, id }
     }
 
     async fn join_many(&self, count: usize) -> Vec<Person> {
         let mut people = Vec::new();
         for _ in 0..count {
-            people.push(self.join().await.0);
+            people.push(self.join().await);
         }
         people
     }
@@ -129,17 +156,9 @@ impl World {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cluster_that_loses_a_master_costs_nobody_their_place() {
-    let mut world = World::start().await;
-    world.make_room().await;
-    let mut people = world.join_many(5).await;
-    world.cluster.wait_copied(ROOM).await;
-    let dead = world.cluster.kill9_master_of(ROOM).await;
-    world.cluster.wait_failover(dead).await;
-    world.wait_for_people(5).await;
-    world.all_get_in(&mut people).await;
-    for person in &people {
+/// Each person was told of one place alone, on one stream.
+fn keep_their_places(people: &[Person]) {
+    for person in people {
         let ids = person.stream.seen().filter_map(|event| event.id.as_deref());
         for id in ids.filter(|id| !id.ends_with("-end")) {
             assert_eq!(id, person.id, "the place is another");
@@ -147,18 +166,46 @@ async fn cluster_that_loses_a_master_costs_nobody_their_place() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_that_loses_a_master_costs_nobody_their_place() {
+    let mut world = World::cluster().await;
+    world.make_room().await;
+    let mut people = world.join_many(5).await;
+    world.redis.wait_copied(ROOM).await;
+    let dead = world.redis.kill9_master_of(ROOM).await;
+    world.redis.wait_failover(dead).await;
+    world.wait_for_people(5).await;
+    world.all_get_in(&mut people).await;
+    keep_their_places(&people);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinel_that_loses_its_master_costs_nobody_their_place() {
+    let mut world = World::sentinel().await;
+    world.make_room().await;
+    let mut people = world.join_many(5).await;
+    world.redis.wait_copied().await;
+    let dead = world.redis.kill9_master().await;
+    // Who comes while there is no master gets in line as soon as there is one.
+    people.push(world.join().await);
+    assert_ne!(world.redis.wait_failover(dead).await, dead);
+    world.wait_for_people(6).await;
+    world.all_get_in(&mut people).await;
+    keep_their_places(&people);
+}
+
 /// Redis answers before its replicas have what was written: the last moments before a master's death
 /// may be gone. People who are connected stand in line again.
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_that_forgets_the_last_joins_puts_connected_people_in_line_again() {
-    let mut world = World::start().await;
+    let mut world = World::cluster().await;
     world.make_room().await;
     let mut people = world.join_many(2).await;
-    world.cluster.wait_copied(ROOM).await;
-    let replica = world.cluster.cut_off_replica_of(ROOM).await;
+    world.redis.wait_copied(ROOM).await;
+    let replica = world.redis.cut_off_replica_of(ROOM).await;
     people.extend(world.join_many(3).await);
-    world.cluster.kill9_master_of(ROOM).await;
-    world.cluster.resume(replica);
+    world.redis.kill9_master_of(ROOM).await;
+    world.redis.resume(replica);
     world.wait_for_people(5).await;
     // Who came first of those that were forgotten still goes first.
     world.all_get_in(&mut people).await;
@@ -166,12 +213,12 @@ async fn cluster_that_forgets_the_last_joins_puts_connected_people_in_line_again
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cluster_that_forgets_a_room_makes_it_again_under_a_new_epoch() {
-    let mut world = World::start().await;
-    let replica = world.cluster.cut_off_replica_of(ROOM).await;
+    let mut world = World::cluster().await;
+    let replica = world.redis.cut_off_replica_of(ROOM).await;
     world.make_room().await;
     let mut people = world.join_many(4).await;
-    world.cluster.kill9_master_of(ROOM).await;
-    world.cluster.resume(replica);
+    world.redis.kill9_master_of(ROOM).await;
+    world.redis.resume(replica);
     for person in &mut people {
         let before = person.id.clone();
         let again = person
