@@ -101,4 +101,15 @@ mod tests {
         assert_eq!(FreeSeats(&[]).next_free(0, 9), 9);
         assert_eq!(free.next_free(9, 3), 3);
     }
+
+    #[test]
+    fn long_stretches_are_followed_from_any_seat() {
+        for (from, far) in (0..8).flat_map(|from| (from..130).map(move |far| (from, far))) {
+            let (mut all_free, mut all_taken) = (vec![0; 40], vec![0b0101_0101; 40]);
+            SeatState::Blocked.put(&mut all_free, SeatIndex::new(far));
+            SeatState::Free.put(&mut all_taken, SeatIndex::new(far));
+            assert_eq!(FreeSeats(&all_free).next_taken(from, 160), far);
+            assert_eq!(FreeSeats(&all_taken).next_free(from, 160), far);
+        }
+    }
 }

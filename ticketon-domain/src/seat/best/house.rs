@@ -156,7 +156,9 @@ impl House {
         ranked.into_iter().map(|(_, run)| run).collect()
     }
 
-    /// Twice the index, of adjacent seats, at which the centre of their row is: at a seat, or between two.
+    /// Twice the index, of adjacent seats, where their row has its centre: at the nearest seat, or between
+    /// it and the next one if the centre is on that side of it. (On the other side no more is needed: of
+    /// two windows as near to the nearest seat, the lower one is taken.)
     ///
     /// The squared distance to a point changes like a parabola along a row, so its vertex is found from the
     /// nearest seat and those beside it, also where the row is curved and the point is not on it.
@@ -169,12 +171,9 @@ impl House {
             return 2 * nearest;
         }
         let (before, at, after) = (squared(nearest - 1), squared(nearest), squared(nearest + 1));
-        match (before - after) / (before - 2.0 * at + after) {
-            // The vertex is this far from the seat, in half seats.
-            halves if halves >= 0.5 => 2 * nearest + 1,
-            halves if halves <= -0.5 => 2 * nearest - 1,
-            _ => 2 * nearest,
-        }
+        // How far the vertex is from the seat, in half seats; coordinates are rounded, so zero is a range.
+        let beyond = (before - after) / (before - 2.0 * at + after);
+        2 * nearest + u32::from(beyond > 0.1)
     }
 }
 

@@ -177,15 +177,9 @@ impl Ranker {
         (0..3)
             .map(|tier| {
                 self.tier(key, |side| {
-                    // Better groups stay in, so that one that leaves a lone seat is seen to have had a choice.
-                    side.stretches(|first| {
-                        tier_of(side, first).filter(|of| *of <= tier).map(|_| ())
-                    })
-                    .filter(|&(start, len)| {
-                        (start..start + len).any(|first| tier_of(side, first) == Some(tier))
-                    })
-                    .map(|(start, firsts)| (start, firsts + key.count - 1))
-                    .collect()
+                    side.stretches(|first| tier_of(side, first).filter(|of| *of == tier))
+                        .map(|(start, firsts)| (start, firsts + key.count - 1))
+                        .collect()
                 })
             })
             .collect()

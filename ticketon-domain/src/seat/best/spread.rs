@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The width is kept in parts of a seat, so that a narrow one shrinks no faster than a wide one.
 const PARTS: u32 = 64;
 /// The width of an event whose sale has not begun: sales begin with a rush.
-const START: u32 = 1_024 * PARTS;
+const START: u32 = 128 * PARTS;
 /// The widest.
 const WIDEST: u32 = 32_768 * PARTS;
 /// The narrowest: a few places, because two buyers in the same instant are common.

@@ -6,7 +6,7 @@ use crate::seat::{Orphans, SeatState};
 use crate::venue::SeatIndex;
 
 /// Two sections. A: row 1 (vip, then standard) with an aisle in the middle, row 2 standard, with a
-/// wheelchair space at either end and a companion seat beside the left one. B: one row of grade back. And
+/// wheelchair space at either end and a companion seat beside the right one. B: one row of grade back. And
 /// an area.
 const HALL: &str = r#"{
     "name": "Hall", "grades": ["vip", "standard", "back"],
@@ -15,7 +15,7 @@ const HALL: &str = r#"{
             {"id": "1", "segments": [{"from": 1, "count": 4, "x": 0, "y": 0}, {"from": 5, "count": 4, "x": 5, "y": 0}],
              "seatGrades": [{"grade": "vip", "seats": ["1", "2", "3", "4", "5", "6"]}]},
             {"id": "2", "segments": [{"from": 1, "count": 9, "x": 0, "y": 1}],
-             "accessible": ["1", "9"], "companion": ["2"]}
+             "accessible": ["1", "9"], "companion": ["8"]}
         ]},
         {"id": "B", "grade": "back", "rank": 10, "rows": [
             {"id": "1", "segments": [{"from": 1, "count": 6, "x": 1, "y": 9}]}
@@ -94,17 +94,65 @@ fn the_best_row_is_sold_first_and_kept_seats_last() {
             "A-1-1 A-1-2",
             "A-1-5 A-1-6",
             "A-1-7 A-1-8",
-            // Row 2 from its centre; 3 and 8 are left, beside seats that are kept.
+            // Row 2 from its centre, without the seats that are kept.
             "A-2-4 A-2-5",
             "A-2-6 A-2-7",
+            "A-2-2 A-2-3",
             "B-1-3 B-1-4",
             "B-1-1 B-1-2",
             "B-1-5 B-1-6",
             // With seats that are kept for wheelchairs and companions.
-            "A-2-2 A-2-3",
             "A-2-8 A-2-9",
         ]
     );
+}
+
+#[test]
+fn of_a_row_the_middle_is_best() {
+    // Seats are 1 apart, and the aisles are as wide as given beyond that.
+    let first = |segments: &[u32], aisle: f64, count| {
+        let (mut next, mut beyond) = (1, 0.0);
+        let segments: Vec<String> = segments
+            .iter()
+            .map(|seats| {
+                let (from, x) = (next, f64::from(next) + beyond);
+                (next, beyond) = (next + seats, beyond + aisle);
+                format!(r#"{{"from":{from},"count":{seats},"x":{x},"y":0}}"#)
+            })
+            .collect();
+        let json = format!(
+            r#"{{"name":"Row","grades":["g"],"sections":[{{"id":"A","rows":[{{"id":"1","segments":[{}]}}]}}]}}"#,
+            segments.join(",")
+        );
+        let ranker = Ranker::new(Arc::new(Layout::from_json(json).unwrap()));
+        let ranking = ranker.rank(&BestRequest::new(count), |_| Some(1));
+        let seats = ranking
+            .choose(&[0; 8], Orphans::Allow, 1, &mut || 0)
+            .unwrap();
+        // Seats count from 1, indexes from 0.
+        seats[0].get() + 1
+    };
+    let best = |segments: &[u32], count| first(segments, 0.0, count);
+    assert_eq!([1, 2, 3, 4].map(|count| best(&[9], count)), [5, 4, 4, 3]);
+    assert_eq!([1, 2, 3, 4].map(|count| best(&[10], count)), [5, 5, 4, 4]);
+    assert_eq!(
+        [1, 2].map(|count| best(&[4, 3, 4], count)),
+        [6, 5],
+        "the side with the middle"
+    );
+    assert_eq!(
+        [1, 2].map(|count| best(&[4, 4], count)),
+        [4, 3],
+        "at the aisle"
+    );
+    assert_eq!(
+        [1, 2].map(|count| best(&[2, 6], count)),
+        [4, 4],
+        "the row's, not the side's"
+    );
+    // The centre is at 4.3 and at 4.7.
+    assert_eq!([1, 2, 3].map(|count| first(&[6, 1], 0.6, count)), [4, 4, 3]);
+    assert_eq!([1, 2, 3].map(|count| first(&[6, 1], 1.4, count)), [5, 4, 4]);
 }
 
 #[test]
@@ -185,7 +233,7 @@ fn an_accessible_request_has_one_accessible_seat_and_company_beside_it() {
     // The companion seat first, then any.
     assert_eq!(
         House::new().sell_out(&accessible(2)),
-        ["A-2-1 A-2-2", "A-2-8 A-2-9"]
+        ["A-2-8 A-2-9", "A-2-1 A-2-2"]
     );
     assert_eq!(
         House::new().sell_out(&accessible(3)),
@@ -204,10 +252,10 @@ fn an_accessible_request_has_one_accessible_seat_and_company_beside_it() {
 
 #[test]
 fn strict_does_not_give_kept_seats_away_to_avoid_a_lone_one() {
-    // Left in section A: 3 and 4, beside the companion seat 2, which would be alone; and 8 and 9, a clean
+    // Left in section A: 6 and 7, beside the companion seat 8, which would be alone; and 1 and 2, a clean
     // pair with a kept seat.
     let mut house = House::new();
-    house.take(&["A-2-1", "A-2-5", "A-2-6", "A-2-7"]);
+    house.take(&["A-2-3", "A-2-4", "A-2-5", "A-2-9"]);
     house.take(&[
         "A-1-1", "A-1-2", "A-1-3", "A-1-4", "A-1-5", "A-1-6", "A-1-7", "A-1-8",
     ]);
@@ -218,7 +266,7 @@ fn strict_does_not_give_kept_seats_away_to_avoid_a_lone_one() {
     let seats = house
         .rank(&request)
         .choose(&house.bits, Orphans::Strict, 9, &mut || 0);
-    let wanted = ["A-2-3", "A-2-4"].map(|label| house.ranker.layout().index_of(label).unwrap());
+    let wanted = ["A-2-6", "A-2-7"].map(|label| house.ranker.layout().index_of(label).unwrap());
     assert_eq!(seats, Some(wanted.to_vec()));
 }
 
