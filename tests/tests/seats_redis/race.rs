@@ -131,7 +131,7 @@ async fn the_script_chooses_the_seats_that_the_model_chooses() {
     let model = MemorySeatStore::new();
     let mut random = Numbers(7);
     let mut found = [0; 2];
-    for case in 0..400 {
+    for case in 0..600 {
         let hall = TestMap::build(&hall.store, SEATS).await;
         let spec = MapSpec {
             layout: "hall-1".to_owned(),
@@ -166,11 +166,11 @@ async fn the_script_chooses_the_seats_that_the_model_chooses() {
                 let segment_start = random.below(SEATS + 3);
                 let segment_len = random.below(40);
                 Run {
-                    start: (segment_start + random.below(12)).saturating_sub(3),
+                    start: (segment_start + random.below(6)).saturating_sub(2),
                     len: if run < none { 0 } else { random.below(30) },
                     segment_start,
                     segment_len,
-                    centre_twice: 2 * segment_start + random.below(60),
+                    centre_twice: 2 * segment_start + random.below(30),
                 }
             });
             Choice::Adjacent {
@@ -199,4 +199,35 @@ async fn the_script_chooses_the_seats_that_the_model_chooses() {
         found.iter().all(|cases| *cases > 50),
         "seats, none: {found:?}"
     );
+}
+
+/// After many runs without a place the script looks at all blocks of the map: those of one run still end with its segment.
+#[tokio::test]
+async fn lone_seats_are_judged_within_the_segment_however_many_runs_there_are() {
+    let redis = RedisServer::start().await;
+    let hall = TestMap::build(&connect(&redis.url()).await, 40).await;
+    let run = |len| Run {
+        start: 10,
+        len,
+        segment_start: 10,
+        segment_len: 10,
+        centre_twice: 23,
+    };
+    // The best place is 11 and 12, which would leave seat 10 alone although seat 9 is free.
+    for (number, runs) in (1..).zip([0, 63, 64, 500]) {
+        let runs = std::iter::repeat_n(run(0), runs).chain([run(10)]);
+        let choice = Choice::Adjacent {
+            count: 2,
+            runs: runs.collect(),
+            orphans: Orphans::Lenient,
+        };
+        let request = hall.request("ann", number, choice);
+        let hold = match hall.hold(&request).await {
+            Held::Taken(hold) => hold,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(hold.seats, seats([10, 11]), "after many runs");
+        let (event, epoch) = (&hall.event, hall.epoch);
+        ready(hall.store.release(event, epoch, &key(&hold)).await);
+    }
 }

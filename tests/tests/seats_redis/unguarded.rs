@@ -13,7 +13,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use ticketon_domain::adapter::redis::{RedisSeatStore, guards};
 use ticketon_domain::conformance::seats::{self, Subject};
-use ticketon_domain::seat::{Choice, Hold, HoldReply, Mapped, NotReady, SeatStore, SeatSync};
+use ticketon_domain::seat::{
+    Choice, ENDED_TTL_MS, Hold, HoldReply, Mapped, NotReady, SeatStore, SeatSync,
+};
 use ticketon_queue::ManualClock;
 use ticketon_tests::RedisServer;
 
@@ -55,7 +57,7 @@ without! {
 }
 
 /// Guards that a whole Redis is needed for, or a story that the kit does not tell; each has a test below.
-const OTHERS: &[&str] = &["whole", "fence-floor", "epoch-floor", "newer"];
+const OTHERS: &[&str] = &["whole", "fence-floor", "epoch-floor", "newer", "id-again"];
 
 #[test]
 fn every_guard_has_a_row() {
@@ -195,6 +197,27 @@ async fn a_sale_that_was_given_back_comes_late(without: Option<&str>) {
     assert_eq!(refund, 1, "is who bought the seat last not its owner");
 }
 
+/// An end is too old to count, no sweep has forgotten it, and its id holds again.
+async fn an_id_that_is_used_again_is_not_forgotten(without: Option<&str>) {
+    let redis = RedisServer::start().await;
+    let clock = ManualClock::at(START_MS);
+    let store = store(&redis, &clock, without).await;
+    let hall = TestMap::build(&store, 4).await;
+    let (event, epoch) = (&hall.event, hall.epoch);
+    let first = hall.take("ann", 1, [1]).await;
+    ready(store.release(event, epoch, &key(&first)).await);
+    clock.set(START_MS + ENDED_TTL_MS + 1);
+    let again = hall.take("ann", 1, [1]).await;
+    assert_eq!(again.id, first.id);
+    ready(store.sweep(event).await);
+    let found = ready(store.find(event, epoch, &key(&again)).await);
+    let lives = HoldReply::Done(again);
+    assert_eq!(
+        found, lives,
+        "the sweep forgot a hold that lives: {found:?}"
+    );
+}
+
 macro_rules! stories {
     ($($name:ident: [$guard:literal] $check:ident, $words:literal;)+) => {
         $(#[tokio::test]
@@ -216,4 +239,6 @@ stories! {
         "a held one is Ok(Ready(Taken";
     an_older_sale_wins: ["newer"] a_sale_that_was_given_back_comes_late,
         "is who bought the seat last not its owner";
+    a_living_hold_is_forgotten: ["id-again"] an_id_that_is_used_again_is_not_forgotten,
+        "the sweep forgot a hold that lives: Unknown";
 }

@@ -91,7 +91,7 @@ local hold = {
 for _, seat in ipairs(seats) do set(seat, HELD, hold.fence) end
 put_hold(hold)
 -- An end of this id that is too old to count may not be forgotten yet.
-if get(ids, id) then put_score(endings, id, false) end
+if get(ids, id) then put_score(endings, id, false) end -- guard: id-again
 put(ids, id, {fence = hold.fence})
 local user = user_of(name)
 user.fences[#user.fences + 1] = hold.fence
