@@ -230,6 +230,84 @@ impl RedisCluster {
         replica
     }
 
+    /// Moves the slot of a key, with all its keys, to the next master, as an operator does who spreads the load:
+    /// half of the keys, then what happens `halfway`, then the rest.
+    ///
+    /// # Panics
+    /// If a node refuses.
+    pub async fn move_slot_of(&self, key: &str, halfway: impl AsyncFnOnce()) {
+        let slot = self.slot_of(key).await.to_string();
+        let masters: Vec<u16> = self.masters().await.into_keys().collect();
+        let from = self.master_of(key).await;
+        let at = masters.iter().position(|port| *port == from);
+        let to = masters[(at.unwrap_or(0) + 1) % masters.len()];
+        let (source, target) = (self.node(from), self.node(to));
+        let source_id = source.cli(&["CLUSTER", "MYID"]).await;
+        let target_id = target.cli(&["CLUSTER", "MYID"]).await;
+        let done = async |node: &RedisServer, command: &[&str]| {
+            let answer = node.cli(command).await;
+            assert_eq!(answer, "OK", "{} to {command:?}", node.port());
+        };
+        done(
+            target,
+            &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id],
+        )
+        .await;
+        done(
+            source,
+            &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id],
+        )
+        .await;
+        let keys = async || {
+            let keys = ["CLUSTER", "GETKEYSINSLOT", &slot, "1000"];
+            source.cli(&keys).await
+        };
+        let move_key = async |key: &str| {
+            let target = to.to_string();
+            done(source, &["MIGRATE", "127.0.0.1", &target, key, "0", "5000"]).await;
+        };
+        let all = keys().await;
+        let half = all.lines().count().div_ceil(2);
+        for key in all.lines().take(half) {
+            move_key(key).await;
+        }
+        halfway().await;
+        loop {
+            let left = keys().await;
+            if left.is_empty() {
+                break;
+            }
+            for key in left.lines() {
+                move_key(key).await;
+            }
+        }
+        // First the new master, so that no moment has none; then everybody who serves slots.
+        let others = masters.iter().filter(|port| ![from, to].contains(port));
+        for port in [to, from].iter().chain(others) {
+            done(
+                self.node(*port),
+                &["CLUSTER", "SETSLOT", &slot, "NODE", &target_id],
+            )
+            .await;
+        }
+        // Replicas hear of it in time.
+        eventually(READY_WITHIN, async || self.master_of(key).await == to).await;
+    }
+
+    /// How many calls all nodes have refused with this error, as `TRYAGAIN`.
+    pub async fn refusals(&self, error: &str) -> u64 {
+        let mut refusals = 0;
+        for node in &self.nodes {
+            let errors = node.cli(&["INFO", "errorstats"]).await;
+            let counted = errors.lines().find_map(|line| {
+                let (name, count) = line.strip_prefix("errorstat_")?.split_once(":count=")?;
+                (name == error).then(|| count.trim().parse().ok())?
+            });
+            refusals += counted.unwrap_or(0);
+        }
+        refusals
+    }
+
     /// Kills the master that serves a key, and returns its port.
     pub async fn kill9_master_of(&mut self, key: &str) -> u16 {
         let port = self.master_of(key).await;

@@ -281,17 +281,30 @@ impl Seen {
     }
 }
 
-/// Kills the master while people join, are admitted, claim and complete over several processes. No call
-/// fails, nobody is admitted beyond the capacity, everybody gets in.
+/// Kills the master while people come: some calls meet the failover, and none of them fails.
 async fn survives(stores: Vec<RedisStore>, event: EventId, kill: impl AsyncFnOnce()) {
+    let slowest = people_come(&stores, &event, kill).await;
+    assert!(
+        slowest > Duration::from_millis(500),
+        "no call met the failover: {slowest:?}"
+    );
+}
+
+/// Makes trouble while people join, are admitted, claim and complete over several processes. No call
+/// fails, nobody is admitted beyond the capacity, everybody gets in. Returns how long the slowest call took.
+async fn people_come(
+    stores: &[RedisStore],
+    event: &EventId,
+    trouble: impl AsyncFnOnce(),
+) -> Duration {
     stores[0]
-        .save_room(&event, &room(CAPACITY as u32))
+        .save_room(event, &room(CAPACITY as u32))
         .await
         .unwrap();
     let seen = Arc::new(Seen::default());
     let mut tasks = JoinSet::new();
-    for store in stores.clone() {
-        let (seen, event) = (Arc::clone(&seen), event.clone());
+    for store in stores {
+        let (store, seen, event) = (store.clone(), Arc::clone(&seen), event.clone());
         tasks.spawn(async move {
             let mut pace = interval(Duration::from_millis(10));
             while !seen.everybody_is_done.load(Ordering::SeqCst) {
@@ -310,21 +323,21 @@ async fn survives(stores: Vec<RedisStore>, event: EventId, kill: impl AsyncFnOnc
     }
     let some_are_done = || seen.completed.load(Ordering::SeqCst) >= PEOPLE as u64 / 4;
     eventually(BOUND, async || some_are_done()).await;
-    kill().await;
+    trouble().await;
     people.join_all().await;
     seen.everybody_is_done.store(true, Ordering::SeqCst);
     tasks.join_all().await;
-    let slowest = seen.slowest_ms.load(Ordering::SeqCst);
-    eprintln!("the slowest call took {slowest} ms");
-    assert!(slowest > 500, "no call met the failover: {slowest} ms");
     // Nobody is left over: whoever completed is neither in line nor admitted.
-    let numbers = stores[0].numbers(&event).await.unwrap().unwrap();
+    let numbers = stores[0].numbers(event).await.unwrap().unwrap();
     assert_eq!(numbers.active, 0);
     for who in 0..PEOPLE {
-        let standing = stores[0].standing(&event, &user(who)).await.unwrap();
+        let standing = stores[0].standing(event, &user(who)).await.unwrap();
         let placed = matches!(standing, Some(Standing::Waiting(_) | Standing::Admitted(_)));
         assert!(!placed, "{who}: {standing:?}");
     }
+    let slowest = Duration::from_millis(seen.slowest_ms.load(Ordering::SeqCst));
+    eprintln!("the slowest call took {slowest:?}");
+    slowest
 }
 
 async fn connected(builder: impl Fn() -> RedisStoreBuilder) -> Vec<RedisStore> {
@@ -344,6 +357,80 @@ async fn cluster_loses_a_master_in_the_middle() {
         cluster.kill9_master_of("{night}").await;
     })
     .await;
+}
+
+/// A slot goes from master to master, each time with its keys on both for a while: nobody is lost or let in twice, and
+/// no call fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_moves_the_slot_of_a_busy_room() {
+    let cluster = RedisCluster::start().await;
+    let stores = connected(|| RedisStore::cluster(cluster.urls())).await;
+    let night = event("night");
+    let slowest = people_come(&stores, &night, async || {
+        // The first move outlasts the client's own nine attempts of each of some two hundred calls.
+        for refusals in [3_000, 50, 50, 50] {
+            let before = cluster.refusals("TRYAGAIN").await;
+            let calls_meet_it = async || {
+                eventually(BOUND, async || {
+                    let refused = cluster.refusals("TRYAGAIN").await - before;
+                    (refused >= refusals).then_some(()).ok_or(refused)
+                })
+                .await;
+            };
+            cluster.move_slot_of("{night}", calls_meet_it).await;
+        }
+    })
+    .await;
+    assert!(slowest < PATIENT, "{slowest:?}");
+    let numbers = stores[0].numbers(&night).await.unwrap().unwrap();
+    let once = [
+        numbers.joined_total,
+        numbers.admitted_total,
+        numbers.completed_total,
+    ];
+    assert_eq!(once, [PEOPLE as u64; 3]);
+    assert_eq!((numbers.expired_total, numbers.left_total), (0, 0));
+}
+
+/// While a slot is in two places for longer than a call may take, calls of its rooms are refused in time, all other
+/// rooms go on, and everybody still stands where they stood.
+#[tokio::test]
+async fn cluster_with_a_slot_in_two_places_refuses_its_rooms_in_time() {
+    let cluster = RedisCluster::start().await;
+    let store = RedisStore::connect(cluster.url()).await.unwrap();
+    let (night, other) = (event("night"), elsewhere(&cluster).await);
+    for event in [&night, &other] {
+        store.save_room(event, &room(1)).await.unwrap();
+        store.join(event, &[poll(0), poll(1)]).await.unwrap();
+    }
+    cluster
+        .move_slot_of("{night}", async || {
+            let began = Instant::now();
+            let refused = store.join(&night, &[poll(2)]).await.unwrap_err();
+            assert!(
+                matches!(refused, StoreError::Unavailable { .. }),
+                "{refused:?}"
+            );
+            assert!(
+                began.elapsed() < Duration::from_secs(4),
+                "{:?}",
+                began.elapsed()
+            );
+            store.tick(&other, 10).await.unwrap().unwrap();
+            store.ping().await.unwrap();
+        })
+        .await;
+    let joined = store.join(&night, &[poll(0), poll(1), poll(2)]).await;
+    let joined = joined.unwrap().unwrap();
+    let [
+        JoinReply::Admitted { .. },
+        JoinReply::Waiting { place: second, .. },
+        JoinReply::Waiting { place: third, .. },
+    ] = &joined[..]
+    else {
+        panic!("{joined:?}");
+    };
+    assert_eq!((second.position, third.position), (Some(1), Some(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
