@@ -95,7 +95,6 @@ pub struct Event {
 
 impl Event {
     /// A builder. Title, venue, start, currency and prices have no default.
-    #[must_use]
     pub fn builder(id: EventId) -> EventBuilder {
         EventBuilder::new(id)
     }

@@ -1,6 +1,7 @@
 //! Ports in this process's memory: the embedded default. A restart loses what they have.
 
 mod catalog;
+mod embedded;
 mod ledger;
 mod seats;
 

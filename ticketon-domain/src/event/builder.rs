@@ -170,7 +170,8 @@ impl EventBuilder {
         self
     }
 
-    /// What is done about seats that would be left alone; avoided within a block by default.
+    /// What is done about seats that would be left alone: by default the best available avoid them within a block. Under
+    /// [`Orphans::Strict`] seats that people pick are refused, too, when they leave one alone without need.
     pub fn orphans(mut self, orphans: Orphans) -> Self {
         self.orphans = orphans;
         self

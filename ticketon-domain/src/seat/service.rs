@@ -44,18 +44,9 @@ const MAX_KEY_BYTES: usize = 128;
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    /// Told to stop, or gone with the last handle: either ends the keeper and the feeds.
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
-}
-
-impl Drop for Inner {
-    /// The last handle is gone without a `shutdown`: the work must not go on for nobody. Feeds end by themselves.
-    fn drop(&mut self) {
-        let tasks = self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for task in tasks.drain(..) {
-            task.abort();
-        }
-    }
 }
 
 /// The seats of events: the handle to everything in this module.
@@ -102,16 +93,6 @@ impl Drop for Inner {
 pub struct Seats(Arc<Inner>);
 
 impl Seats {
-    /// A builder over a store.
-    pub fn builder(store: impl SeatStore) -> SeatsBuilder {
-        Self::builder_shared(Arc::new(store))
-    }
-
-    /// A builder over a store that is shared already.
-    pub fn builder_shared(store: Arc<dyn SeatStore>) -> SeatsBuilder {
-        SeatsBuilder::new(store)
-    }
-
     /// Where events and layouts are kept.
     #[must_use]
     pub fn catalog(&self) -> &Arc<dyn Catalog> {

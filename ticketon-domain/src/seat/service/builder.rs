@@ -6,7 +6,6 @@ use ticketon_queue::{Clock, SystemClock, WaitingQueue};
 use tokio::sync::{Notify, watch};
 
 use super::{Inner, Seats, SeatsError, Shared};
-use crate::adapter::memory::{MemoryCatalog, MemoryLedger};
 use crate::event::Catalog;
 use crate::seat::keeper::Keeper;
 use crate::seat::{SeatLedger, SeatStore};
@@ -24,11 +23,15 @@ pub struct SeatsBuilder {
 }
 
 impl SeatsBuilder {
-    pub(super) fn new(store: Arc<dyn SeatStore>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn SeatStore>,
+        catalog: Arc<dyn Catalog>,
+        ledger: Arc<dyn SeatLedger>,
+    ) -> Self {
         Self {
             store,
-            catalog: Arc::new(MemoryCatalog::new()),
-            ledger: Arc::new(MemoryLedger::new()),
+            catalog,
+            ledger,
             clock: Arc::new(SystemClock),
             queue: None,
             keep: true,
