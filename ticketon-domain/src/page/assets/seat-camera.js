@@ -22,7 +22,7 @@ export class SeatCamera {
   }
 
   resize(width, height) {
-    const wasFitted = Math.abs(this.scale - this.fittedScale) < 1e-6 * this.scale;
+    const wasFitted = this.isFitted;
     this.width = Math.max(1, width);
     this.height = Math.max(1, height);
     if (wasFitted) this.fit();
@@ -31,6 +31,11 @@ export class SeatCamera {
 
   get fittedScale() {
     return Math.min(this.width / (this.#high.x - this.#low.x), this.height / (this.#high.y - this.#low.y)) / MARGIN;
+  }
+
+  /** Whether all there is fills the screen. */
+  get isFitted() {
+    return Math.abs(this.scale - this.fittedScale) < 1e-6 * this.scale;
   }
 
   get largestScale() {

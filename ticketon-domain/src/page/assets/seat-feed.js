@@ -15,6 +15,8 @@ import { SeatPlan } from './seat-plan.js';
 const SNAPSHOT_TYPE = 'application/vnd.ticketon.seats';
 const BACKOFF_CAP_MS = 8_000;
 const ANSWER_WITHIN_MS = 15_000;
+/** After this long without a word the map is asked for again: a dead connection says nothing either. */
+const SILENCE_MS = 45_000;
 const MAGIC = 0x544b5331; // TKS1
 
 export class SeatFeed extends EventTarget {
@@ -24,6 +26,8 @@ export class SeatFeed extends EventTarget {
   #failures = 0;
   #stopped = true;
   #loading = false;
+  #heardAt = 0;
+  #watch = null;
   epoch = 0;
   version = 0;
   /** @type {SeatPlan|null} */
@@ -39,11 +43,20 @@ export class SeatFeed extends EventTarget {
   start() {
     if (!this.#stopped) return;
     this.#stopped = false;
+    const anew = new AbortController();
+    this.#watch = anew;
+    globalThis.addEventListener('online', () => this.#load(), { signal: anew.signal });
+    globalThis.addEventListener('offline', () => this.#tell('lost'), { signal: anew.signal });
+    const silence = setInterval(() => {
+      if (this.#source && performance.now() - this.#heardAt > SILENCE_MS) this.#load();
+    }, SILENCE_MS / 5);
+    anew.signal.addEventListener('abort', () => clearInterval(silence));
     this.#load();
   }
 
   stop() {
     this.#stopped = true;
+    this.#watch?.abort();
     clearTimeout(this.#timer);
     this.#source?.close();
     this.#source = null;
@@ -105,8 +118,15 @@ export class SeatFeed extends EventTarget {
   #follow() {
     const source = new EventSource(`${this.#base}/seats/updates?since=${this.epoch}-${this.version}`);
     this.#source = source;
-    source.addEventListener('open', () => this.#tell('live'));
-    source.addEventListener('seats', ({ data }) => this.#apply(JSON.parse(data)));
+    this.#heardAt = performance.now();
+    source.addEventListener('open', () => {
+      this.#heardAt = performance.now();
+      this.#tell('live');
+    });
+    source.addEventListener('seats', ({ data }) => {
+      this.#heardAt = performance.now();
+      this.#apply(JSON.parse(data));
+    });
     source.addEventListener('resync', () => this.#load());
     source.addEventListener('error', () => {
       if (this.#source !== source) return;

@@ -5,7 +5,8 @@
  *     map.setPlan(plan); map.states = feed.states;
  *     map.addEventListener('pick', ({ detail }) => toggle(detail));
  *
- * Events: `pick` (a seat's index), `pickArea` (an area), `point` (a seat under the pointer or cursor, or null).
+ * Events: `pick` (a seat's index), `pickArea` (an area), `point` (a seat under the pointer or cursor, or null),
+ * `view` (whether the whole venue is seen).
  * Which seats are picked or one's own is the page's business: set `picked` and `mine`, then call `redraw()`.
  */
 
@@ -20,6 +21,7 @@ const PICKABLE_PX = { mouse: 7, touch: 14 };
 const CLOSER_PX = 24;
 const NUMBERS_FROM_PX = 21;
 const MOVED_PX = 6;
+const TOUCH_TIP_MS = 4_000;
 
 export class SeatMap extends EventTarget {
   #canvas;
@@ -36,9 +38,15 @@ export class SeatMap extends EventTarget {
   #pressed = null;
   #flashes = new Map();
   #glide = null;
+  #isWhole = null;
+  #unpoint = 0;
   states = new Uint8Array(0);
   picked = new Set();
   mine = new Set();
+  /** The area that is picked, or null. */
+  area = null;
+  /** Whether seats can be picked now: the pointer tells. */
+  isOffered = true;
   /** Grades that are offered in full colour; null means all. */
   wanted = null;
   /** The seat that the keyboard is at, or null. */
@@ -77,6 +85,11 @@ export class SeatMap extends EventTarget {
     if (this.#frame === 0) this.#frame = requestAnimationFrame((now) => this.#draw(now));
   }
 
+  /** Whether nothing moves: what is on the screen is what there is. */
+  get isStill() {
+    return this.#plan !== null && this.#frame === 0;
+  }
+
   /** Where a seat is, in CSS pixels of the canvas. */
   pointOf(seat) {
     return { x: this.#camera.toScreenX(this.#plan.x[seat]), y: this.#camera.toScreenY(this.#plan.y[seat]), seatPx: this.#camera.seatPx };
@@ -108,6 +121,8 @@ export class SeatMap extends EventTarget {
     this.#canvas.after(probe);
     const read = (name) => {
       probe.style.color = `var(${name})`;
+      // Where colours are forced on words, the map keeps its own: they are what it says.
+      probe.style.forcedColorAdjust = 'none';
       return getComputedStyle(probe).color;
     };
     const grades = (this.#plan?.grades ?? []).map((_, grade) => read(`--seat-grade-${grade % 8}`));
@@ -137,11 +152,15 @@ export class SeatMap extends EventTarget {
     context.clearRect(0, 0, this.#camera.width, this.#camera.height);
     this.#drawStage();
     for (const area of this.#plan.areas) this.#drawArea(area);
-    if (this.#camera.seatPx * this.#ratio < 5) this.#drawSpecks();
-    else this.#drawSprites();
+    this.#drawSeats();
     this.#drawNames();
     this.#drawFlashes(now);
     this.#drawCursor();
+    const isWhole = this.#camera.isFitted;
+    if (isWhole !== this.#isWhole) {
+      this.#isWhole = isWhole;
+      this.dispatchEvent(new CustomEvent('view', { detail: isWhole }));
+    }
   }
 
   #path(outline) {
@@ -160,6 +179,8 @@ export class SeatMap extends EventTarget {
   }
 
   #drawArea(area) {
+    // Without an outline an area is offered beside the map.
+    if (area.outline.length === 0) return;
     const context = this.#context;
     const free = this.#freeOf(area);
     this.#path(area.outline);
@@ -167,18 +188,21 @@ export class SeatMap extends EventTarget {
     context.fillStyle = free > 0 ? this.#theme.grades[area.grade] : this.#theme.gone;
     context.fill();
     context.globalAlpha = 1;
-    if (this.#holdsAny(this.mine, area) || this.#holdsAny(this.picked, area)) {
+    if (this.area === area || this.#holdsAny(this.mine, area)) {
       context.strokeStyle = this.#theme.ink;
       context.lineWidth = 3;
       context.stroke();
     }
-    const middle = middleOf(area.outline);
-    context.font = `700 15px ${this.#theme.font}`;
-    const xs = area.outline.map(([x]) => x);
-    const room = (Math.max(...xs) - Math.min(...xs)) * this.#camera.scale;
-    if (context.measureText(area.name).width > room || room < 64) return;
-    this.#write(area.name, middle, 15, free > 0 ? this.#theme.onMine : this.#theme.soft, 700, -9);
-    this.#write(this.texts.free(free), middle, 13, free > 0 ? this.#theme.onMine : this.#theme.soft, 500, 10);
+    // Words stand where the shape is, which is not always its middle: an arc around a stage is hollow there.
+    area.spot ??= spotOf(area.outline);
+    const { point, width, height } = area.spot;
+    const [wide, high] = [width * this.#camera.scale, height * this.#camera.scale];
+    const colour = free > 0 ? this.#theme.onMine : this.#theme.soft;
+    const size = high >= 40 ? 15 : 12;
+    context.font = `700 ${size}px ${this.#theme.font}`;
+    if (high < 16 || context.measureText(area.name).width > wide) return;
+    this.#write(area.name, point, size, colour, 700, high >= 40 ? -9 : 0);
+    if (high >= 40) this.#write(this.texts.free(free), point, 13, colour, 500, 10);
   }
 
   #freeOf({ start, count }) {
@@ -196,16 +220,6 @@ export class SeatMap extends EventTarget {
     return this.wanted === null || this.wanted.has(grade) ? 1 : 0.22;
   }
 
-  #look(seat) {
-    if (this.mine.has(seat)) return MINE;
-    if (this.picked.has(seat)) return PICKED;
-    const state = this.states[seat];
-    if (state === HELD) return TAKEN;
-    if (state !== FREE) return GONE;
-    const grade = this.#plan.grade[seat];
-    return FREE_BY_GRADE + grade + (this.#strength(grade) === 1 ? 0 : this.#theme.grades.length);
-  }
-
   /** Rows on the screen, by their boxes. */
   *#visibleRows() {
     const low = this.#camera.toWorld(0, 0);
@@ -217,46 +231,30 @@ export class SeatMap extends EventTarget {
     }
   }
 
-  /** From afar: one speck a seat, gathered by look so that colours change seldom. */
-  #drawSpecks() {
-    const { grades, gone, held, ink, mine } = this.#theme;
-    const looks = new Map();
-    for (const { start, count } of this.#visibleRows()) {
+  #drawSeats() {
+    const { grades } = this.#theme;
+    const { x, y, grade: gradeOf } = this.#plan;
+    const { scale, width, height, seatPx } = this.#camera;
+    const ratio = this.#ratio;
+    const sprites = this.#sprites;
+    sprites.begin(this.#canvas.width, this.#canvas.height, seatPx * ratio, this.#theme);
+    const free = grades.map((_, grade) => FREE_BY_GRADE + grade + (this.#strength(grade) === 1 ? 0 : grades.length));
+    const right = (width / 2 - this.#camera.x * scale) * ratio;
+    const down = (height / 2 - this.#camera.y * scale) * ratio;
+    const put = (seat, look) => sprites.put(look, x[seat] * scale * ratio + right, y[seat] * scale * ratio + down);
+    const rows = [...this.#visibleRows()];
+    for (const { start, count } of rows) {
       for (let seat = start; seat < start + count; seat += 1) {
-        const look = this.#look(seat);
-        let seats = looks.get(look);
-        if (!seats) looks.set(look, (seats = []));
-        seats.push(seat);
+        const state = this.states[seat];
+        put(seat, state === FREE ? free[gradeOf[seat]] : state === HELD ? TAKEN : GONE);
       }
     }
-    const context = this.#context;
-    const side = Math.max(1, this.#camera.seatPx * 0.78);
-    for (const [look, seats] of [...looks].sort(([a], [b]) => (a >= FREE_BY_GRADE) - (b >= FREE_BY_GRADE) || a - b)) {
-      const grade = look - FREE_BY_GRADE;
-      context.globalAlpha = grade >= grades.length ? 0.22 : 1;
-      context.fillStyle = grade >= 0 ? grades[grade % grades.length] : [gone, held, ink, mine][look];
-      const size = look === GONE ? side * 0.5 : look === PICKED || look === MINE ? Math.max(5, side * 1.6) : side;
-      for (const seat of seats) {
-        context.fillRect(this.#camera.toScreenX(this.#plan.x[seat]) - size / 2, this.#camera.toScreenY(this.#plan.y[seat]) - size / 2, size, size);
-      }
+    // What is the reader's own is larger, and lies above its neighbours.
+    for (const [seats, look] of [[this.picked, PICKED], [this.mine, MINE]]) {
+      for (const seat of seats) if (seat < this.#plan.seatCount) put(seat, look);
     }
-    context.globalAlpha = 1;
-  }
-
-  #drawSprites() {
-    const context = this.#context;
-    this.#sprites.prepare(this.#camera.seatPx, this.#ratio, this.#theme);
-    const { sheet, side } = this.#sprites;
-    const numbers = this.#camera.seatPx >= NUMBERS_FROM_PX;
-    const shown = side / this.#ratio;
-    for (const row of this.#visibleRows()) {
-      for (let seat = row.start; seat < row.start + row.count; seat += 1) {
-        const x = this.#camera.toScreenX(this.#plan.x[seat]);
-        const y = this.#camera.toScreenY(this.#plan.y[seat]);
-        context.drawImage(sheet, this.#look(seat) * side, 0, side, side, x - shown / 2, y - shown / 2, shown, shown);
-      }
-      if (numbers) this.#drawNumbers(row);
-    }
+    sprites.end(this.#context);
+    if (seatPx >= NUMBERS_FROM_PX) for (const row of rows) this.#drawNumbers(row);
   }
 
   #drawNumbers(row) {
@@ -268,12 +266,12 @@ export class SeatMap extends EventTarget {
     for (const segment of row.segments) {
       for (let place = 0; place < segment.count; place += 1) {
         const seat = segment.start + place;
-        const look = this.#look(seat);
-        if (look < FREE_BY_GRADE) continue;
-        context.globalAlpha = look >= FREE_BY_GRADE + this.#theme.grades.length ? 0.4 : 1;
+        const x = this.#camera.toScreenX(this.#plan.x[seat]);
+        if (this.states[seat] !== FREE || this.picked.has(seat) || this.mine.has(seat) || x < -size || x > this.#camera.width + size) continue;
+        context.globalAlpha = this.#strength(this.#plan.grade[seat]) === 1 ? 1 : 0.4;
         context.fillStyle = this.#theme.onMine;
         const words = this.#plan.accessible.has(seat) ? '♿\uFE0E' : segment.name(place);
-        context.fillText(words, this.#camera.toScreenX(this.#plan.x[seat]), this.#camera.toScreenY(this.#plan.y[seat]) + size * 0.06);
+        context.fillText(words, x, this.#camera.toScreenY(this.#plan.y[seat]) + size * 0.06);
       }
     }
     context.globalAlpha = 1;
@@ -284,12 +282,12 @@ export class SeatMap extends EventTarget {
   #drawNames() {
     if (this.#camera.seatPx > 12 || this.#plan.sections.length < 2) return;
     for (const section of this.#plan.sections) {
-      const middle = section.start + Math.floor(section.count / 2);
+      if (section.count === 0) continue;
       section.box ??= box(this.#plan, section.start, section.count);
       const { lowX, highX, lowY, highY } = section.box;
       const width = (highX - lowX) * this.#camera.scale;
-      if (section.count === 0 || width < 36 || middle >= this.#plan.seatCount) continue;
-      this.#tag(section.name, (lowX + highX) / 2, (lowY + highY) / 2, width);
+      // The short name, where the long one does not fit.
+      [section.name, section.id].some((words) => this.#tag(words, (lowX + highX) / 2, (lowY + highY) / 2, width));
     }
   }
 
@@ -297,7 +295,7 @@ export class SeatMap extends EventTarget {
     const context = this.#context;
     context.font = `700 13px ${this.#theme.font}`;
     const width = context.measureText(words).width + 16;
-    if (width > room * 1.1) return;
+    if (width > room * 1.1) return false;
     const px = this.#camera.toScreenX(x);
     const py = this.#camera.toScreenY(y);
     context.globalAlpha = 0.88;
@@ -307,6 +305,7 @@ export class SeatMap extends EventTarget {
     context.fill();
     context.globalAlpha = 1;
     this.#write(words, [x, y], 13, this.#theme.ink, 700);
+    return true;
   }
 
   #write(words, [x, y], size, colour, weight, down = 0, right = 0) {
@@ -338,7 +337,7 @@ export class SeatMap extends EventTarget {
   }
 
   #drawCursor() {
-    if (this.cursor === null || document.activeElement !== this.#canvas) return;
+    if (this.cursor === null || !this.#canvas.matches(':focus-visible')) return;
     const { x, y, seatPx } = this.pointOf(this.cursor);
     const context = this.#context;
     for (const [colour, width] of [[this.#theme.ground, 6], [this.#theme.ink, 3]]) {
@@ -389,11 +388,14 @@ export class SeatMap extends EventTarget {
     canvas.addEventListener('pointerdown', (event) => this.#down(event));
     canvas.addEventListener('pointermove', (event) => this.#move(event));
     for (const end of ['pointerup', 'pointercancel']) canvas.addEventListener(end, (event) => this.#up(event));
-    canvas.addEventListener('pointerleave', () => this.#point(null));
+    canvas.addEventListener('pointerleave', (event) => {
+      if (event.pointerType === 'mouse') this.#point(null);
+    });
     canvas.addEventListener('wheel', (event) => {
       event.preventDefault();
       const px = event.deltaMode === 1 ? event.deltaY * 16 : event.deltaY;
       this.#glide = null;
+      this.#point(null);
       this.#camera.zoomAt(event.offsetX, event.offsetY, Math.exp(-px * (event.ctrlKey ? 0.01 : 0.0022)));
       this.redraw();
     }, { passive: false });
@@ -419,6 +421,7 @@ export class SeatMap extends EventTarget {
     }
     if (this.#pressed && Math.hypot(at.x - this.#pressed.x, at.y - this.#pressed.y) < MOVED_PX) return;
     this.#pressed = null;
+    this.#point(null);
     const others = [...this.#pointers.entries()].filter(([id]) => id !== event.pointerId).map(([, point]) => point);
     if (others.length === 0) {
       this.#camera.panBy(at.x - before.x, at.y - before.y);
@@ -439,6 +442,7 @@ export class SeatMap extends EventTarget {
     if (!pressed || event.type === 'pointercancel' || !this.#plan) return;
     const kind = event.pointerType === 'mouse' ? 'mouse' : 'touch';
     const area = this.#areaAt(pressed);
+    this.#point(null);
     if (area) {
       this.dispatchEvent(new CustomEvent('pickArea', { detail: area }));
     } else if (this.#camera.seatPx < PICKABLE_PX[kind]) {
@@ -448,7 +452,10 @@ export class SeatMap extends EventTarget {
       const seat = this.#seatAt(pressed, kind);
       if (seat !== null) {
         this.cursor = seat;
+        // A finger does not hover: what it pressed is said beside it, for a while.
+        this.#point(seat);
         this.dispatchEvent(new CustomEvent('pick', { detail: seat }));
+        if (kind === 'touch') this.#unpoint = setTimeout(() => this.#point(null), TOUCH_TIP_MS);
       }
     }
   }
@@ -461,13 +468,15 @@ export class SeatMap extends EventTarget {
 
   #areaAt({ x, y }) {
     return this.#plan.areas.find(({ outline }) => {
+      if (outline.length === 0) return false;
       this.#path(outline);
       return this.#context.isPointInPath(x * this.#ratio, y * this.#ratio);
     });
   }
 
   #point(seat) {
-    this.#canvas.style.cursor = seat !== null && this.states[seat] === FREE ? 'pointer' : 'grab';
+    clearTimeout(this.#unpoint);
+    this.#canvas.style.cursor = seat !== null && this.isOffered && this.states[seat] === FREE ? 'pointer' : 'grab';
     this.dispatchEvent(new CustomEvent('point', { detail: seat }));
   }
 
@@ -511,4 +520,23 @@ function middleOf(outline) {
   const xs = outline.map(([x]) => x);
   const ys = outline.map(([, y]) => y);
   return [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...ys) + Math.max(...ys)) / 2];
+}
+
+/** Where words fit in a shape: the longest way through it, down from the middle of its width. */
+function spotOf(outline) {
+  const xs = outline.map(([x]) => x);
+  const [low, high] = [Math.min(...xs), Math.max(...xs)];
+  const middle = (low + high) / 2 + (high - low) * 1e-6;
+  const crossings = [];
+  for (const [at, [x, y]] of outline.entries()) {
+    const [nextX, nextY] = outline[(at + 1) % outline.length];
+    if ((x <= middle) !== (nextX <= middle)) crossings.push(y + ((middle - x) / (nextX - x)) * (nextY - y));
+  }
+  crossings.sort((a, b) => a - b);
+  let spot = { point: middleOf(outline), width: high - low, height: 0 };
+  for (let at = 0; at + 1 < crossings.length; at += 2) {
+    const height = crossings[at + 1] - crossings[at];
+    if (height > spot.height) spot = { point: [middle, crossings[at] + height / 2], width: high - low, height };
+  }
+  return spot;
 }

@@ -11,7 +11,7 @@ import { SeatFeed } from './seat-feed.js';
 import { SeatList } from './seat-list.js';
 import { SeatMap } from './seat-map.js';
 import { FREE } from './seat-plan.js';
-import { formatMoney, SEAT_TEXTS } from './seat-texts.js';
+import { formatDate, formatMoney, SEAT_TEXTS } from './seat-texts.js';
 
 const READ_LEASE_EVERY_MS = 15_000;
 const RETRY_MS = 3_000;
@@ -32,6 +32,10 @@ let lease = null;
 let hold = null;
 let busy = false;
 let count = 2;
+/** The area whose places are picked, or null: they are alike, so it is `count` of them. */
+let area = null;
+/** Why nothing can be held now; empty while the sale is on. */
+let closed = '';
 /** Grades that the reader left checked; all of them in the beginning. */
 let wanted = new Set();
 let noteTimer = 0;
@@ -51,6 +55,12 @@ function seatLine(seat) {
   return [seatName(seat), gradeName(seat), money(priceOf(seat)), ...marks, state].filter(Boolean).join(', ');
 }
 
+/** What the event is called: the host's words, or where those are its bare id, the event's own. */
+function titleNow() {
+  if (eventTitle === eventId && event?.title) return event.title[language] ?? event.title.en;
+  return language === 'ko' && eventTitleKo ? eventTitleKo : eventTitle;
+}
+
 // Words -------------------------------------------------------------------------------------
 
 function drawWords() {
@@ -60,24 +70,30 @@ function drawWords() {
   byId('language').lang = other;
   byId('language').setAttribute('aria-label', TEXTS[other].switchTo);
   for (const target of document.querySelectorAll('[data-text]')) target.textContent = text[target.dataset.text];
-  const title = language === 'ko' && eventTitleKo ? eventTitleKo : eventTitle;
+  const title = titleNow();
   byId('event-title').textContent = title;
   document.title = `${text.youreIn} ${title}`;
   byId('map').setAttribute('aria-label', text.map);
+  byId('side').setAttribute('aria-label', text.side);
+  byId('zoom').setAttribute('aria-label', text.zoom);
   for (const [id, words] of [['zoom-in', text.zoomIn], ['zoom-out', text.zoomOut], ['zoom-fit', text.zoomFit], ['fewer', text.fewer], ['more', text.more]]) {
     byId(id).setAttribute('aria-label', words);
     byId(id).title = words;
   }
   map.texts = { stage: text.stage, free: (free) => text.freeOf(formatCount(free, language)) };
   if (feed.plan) list.draw({ ...text, seatLine });
+  if (page.dataset.link === 'lost') drawLink('lost');
   draw();
 }
 
 function draw() {
+  drawSale();
   drawPrices();
+  drawAreas();
   drawPicked();
   drawHold();
   drawTimes();
+  drawTip();
   map.redraw();
 }
 
@@ -102,8 +118,59 @@ function drawPrices() {
   }
   for (const [at, row] of [...rows.children].entries()) {
     const price = event.prices.find(({ grade }) => grade === grades[at]);
-    setText(row.querySelector('.st-free'), text.freeOf(formatCount(free[at], language)));
+    setText(row.querySelector('.st-free'), free[at] === 0 ? text.noneLeft : text.freeOf(formatCount(free[at], language)));
     setText(row.querySelector('.st-amount'), price ? money(price.amount) : '');
+  }
+}
+
+/** Says why nothing can be held, and leaves away what would be of no use. */
+function drawSale() {
+  closed = whyClosed();
+  page.dataset.sale = closed === '' ? 'on' : 'off';
+  setText(byId('closed'), closed);
+  byId('closed').hidden = closed === '';
+  const chosen = !event || event.seatSelection;
+  setText(byId('hint'), chosen ? text.hint : text.hintBest);
+  byId('list').hidden = !chosen;
+  map.isOffered = closed === '' && chosen;
+}
+
+function whyClosed() {
+  if (!event) return '';
+  if (event.status === 'cancelled') return text.cancelled;
+  const now = client.serverNow();
+  if (event.status !== 'open' || now >= Date.parse(event.sale.closesAt)) return text.saleOver;
+  if (now < Date.parse(event.sale.opensAt)) return text.saleOpens(formatDate(event.sale.opensAt, language));
+  if (feed.plan && feed.counts()[FREE] === 0) return text.allGone;
+  return '';
+}
+
+/** Areas have no seats to point at: each is a button, whether the map draws it or not. */
+function drawAreas() {
+  if (!event || !feed.plan) return;
+  const { areas } = feed.plan;
+  byId('areas').hidden = areas.length === 0;
+  const rows = byId('area-list');
+  if (rows.childElementCount !== areas.length) {
+    rows.replaceChildren(...areas.map((own) => {
+      const row = make('li');
+      const button = make('button', 'st-area');
+      button.type = 'button';
+      button.addEventListener('click', () => pickArea(own));
+      const dot = make('span', 'st-dot');
+      dot.style.setProperty('--st-colour', `var(--seat-grade-${own.grade % 8})`);
+      button.append(dot, make('span', 'st-grade', own.name), make('span', 'st-free'), make('span', 'st-amount'));
+      row.append(button);
+      return row;
+    }));
+  }
+  for (const [at, own] of areas.entries()) {
+    const button = rows.children[at].firstElementChild;
+    const free = feed.counts(own.start, own.count)[FREE];
+    button.disabled = closed !== '' || free === 0;
+    button.setAttribute('aria-pressed', String(area === own));
+    setText(button.querySelector('.st-free'), free === 0 ? text.noneLeft : text.freeOf(formatCount(free, language)));
+    setText(button.querySelector('.st-amount'), money(priceOf(own.start)));
   }
 }
 
@@ -116,6 +183,7 @@ function choose(grade, isWanted) {
 
 function drawPicked() {
   const seats = [...map.picked];
+  const places = area ? count : seats.length;
   const most = event?.limits.perOrder ?? 4;
   count = Math.min(count, most);
   byId('count').textContent = String(count);
@@ -123,29 +191,39 @@ function drawPicked() {
   byId('more').disabled = count >= most;
   byId('take-best').disabled = busy || !event || !feed.plan;
   byId('take').disabled = busy;
-  byId('picked').hidden = seats.length === 0;
-  byId('hint').textContent = event && !event.seatSelection ? text.hintBest : text.hint;
-  byId('list').hidden = Boolean(event && !event.seatSelection);
-  if (seats.length === 0) return;
-  byId('picked-title').textContent = text.pickedTitle(seats.length);
-  byId('picked-seats').replaceChildren(...seats.map((seat) => {
-    const item = seatItem(seat, priceOf(seat));
-    const remove = make('button', '', '×');
-    remove.type = 'button';
-    remove.setAttribute('aria-label', text.remove(seatName(seat)));
-    remove.addEventListener('click', () => toggle(seat));
-    item.append(remove);
-    return item;
-  }));
-  byId('picked-total').textContent = money(seats.reduce((sum, seat) => sum + (priceOf(seat) ?? 0), 0));
-  byId('take').textContent = text.take(seats.length);
+  const isNew = byId('picked').hidden;
+  byId('picked').hidden = places === 0;
+  if (places === 0) return;
+  byId('picked-title').textContent = text.pickedTitle(places);
+  const items = area ? [pickedItem(area.start, text.placesIn(area.name, count), () => pickArea(area), money((priceOf(area.start) ?? 0) * count))]
+    : seats.map((seat) => pickedItem(seat, seatName(seat), () => toggle(seat), money(priceOf(seat))));
+  byId('picked-seats').replaceChildren(...items);
+  const total = area ? (priceOf(area.start) ?? 0) * count : seats.reduce((sum, seat) => sum + (priceOf(seat) ?? 0), 0);
+  byId('picked-total').textContent = money(total);
+  byId('take').textContent = text.take(places);
+  // Where the page is one column, what was picked comes above what it scrolled to.
+  if (isNew) byId('side').scrollTop = 0;
 }
 
-function seatItem(seat, price) {
+function pickedItem(seat, name, drop, amount) {
+  const item = seatItem(seat, name, amount);
+  const remove = make('button', 'st-remove', '×');
+  remove.type = 'button';
+  remove.setAttribute('aria-label', text.remove(name));
+  remove.addEventListener('click', () => {
+    drop();
+    // The button is gone: the next one, or what is left to do, has the focus.
+    (byId('picked').hidden ? byId('best-title') : byId('picked-seats').querySelector('button')).focus({ preventScroll: true });
+  });
+  item.append(remove);
+  return item;
+}
+
+function seatItem(seat, name, amount) {
   const item = make('li');
   const dot = make('span', 'st-dot');
   dot.style.setProperty('--st-colour', `var(--seat-grade-${feed.plan.grade[seat] % 8})`);
-  item.append(dot, make('span', '', seatName(seat)), make('span', 'st-amount', money(price)));
+  item.append(dot, make('span', '', name), make('span', 'st-amount', amount));
   return item;
 }
 
@@ -155,7 +233,7 @@ function drawHold() {
   if (hold === null || !feed.plan) return;
   byId('hold-seats').replaceChildren(...hold.seats.map(({ label, price }) => {
     const seat = feed.plan.index(label);
-    return seat === null ? make('li', '', label) : seatItem(seat, price);
+    return seat === null ? make('li', '', label) : seatItem(seat, seatName(seat), formatMoney(price, hold.currency, language));
   }));
   byId('hold-total').textContent = formatMoney(hold.total, hold.currency, language);
   byId('next').hidden = nextUrl === '';
@@ -190,14 +268,20 @@ function say(words, { loud = false, stays = false } = {}) {
 function explain(problem) {
   if (!(problem instanceof HoldProblem)) throw problem;
   if (problem.status === 403 || problem.status === 401) readLease();
+  if (problem.code === 'saleClosed') readEvent();
   const words = text.problems[problem.code];
-  say(typeof words === 'string' ? words : text.problems.other(problem.message), { loud: true });
+  say(typeof words === 'string' ? words : text.problems.other(problem.code), { loud: true });
 }
 
 // Choosing ----------------------------------------------------------------------------------
 
 function toggle(seat) {
-  if (hold || busy || !feed.plan || (event && !event.seatSelection)) return;
+  if (hold || busy || !feed.plan) return;
+  if (closed !== '' || (event && !event.seatSelection)) {
+    refuse(closed || text.hintBest);
+    return;
+  }
+  area = map.area = null;
   if (map.picked.has(seat)) {
     map.picked.delete(seat);
   } else if (feed.states[seat] !== FREE) {
@@ -212,6 +296,33 @@ function toggle(seat) {
   }
   byId('polite').textContent = seatLine(seat);
   list.update();
+  drawTip();
+  drawAreas();
+  drawPicked();
+  map.redraw();
+}
+
+/** What cannot be picked is explained where it is written anyway. */
+function refuse(words) {
+  byId('polite').textContent = words;
+  byId('side').scrollTop = 0;
+  for (const place of [byId('closed'), byId('hint')]) if (place.textContent === words) place.classList.add('st-look');
+  setTimeout(() => document.querySelectorAll('.st-look').forEach((place) => place.classList.remove('st-look')), 1_500);
+}
+
+/** Picks as many places of an area as the page counts, or none of it any more. */
+function pickArea(own) {
+  if (hold || busy) return;
+  const free = feed.counts(own.start, own.count)[FREE];
+  if (closed !== '' || free === 0) {
+    refuse(closed || text.noneFree);
+    return;
+  }
+  area = map.area = area === own ? null : own;
+  map.picked.clear();
+  byId('polite').textContent = area ? text.placesIn(own.name, count) : '';
+  list.update();
+  drawAreas();
   drawPicked();
   map.redraw();
 }
@@ -223,9 +334,7 @@ async function take(wish) {
   drawPicked();
   try {
     setHold(await client.take(wish));
-    const seconds = (Date.parse(hold.expiresAt) - client.serverNow()) / 1_000;
     say('');
-    byId('polite').textContent = text.heldNow(hold.seats.length, formatClock(seconds));
   } catch (problem) {
     if (problem.code === 'seatsTaken') map.picked.clear();
     explain(problem);
@@ -234,12 +343,15 @@ async function take(wish) {
     list.update();
     draw();
   }
+  // The button is gone: the hold's headline has the focus, and is read.
+  if (hold) byId('hold-title').focus({ preventScroll: true });
 }
 
 function setHold(next) {
   hold = next;
   hurried = false;
   map.picked.clear();
+  area = map.area = null;
   map.mine = new Set(hold && feed.plan ? hold.seats.map(({ label }) => feed.plan.index(label)).filter((seat) => seat !== null) : []);
   if (hold) map.show([...map.mine]);
 }
@@ -262,9 +374,10 @@ byId('best').addEventListener('submit', (submitted) => {
   const { grades } = feed.plan;
   const chosen = map.wanted === null ? {} : { grades: [...map.wanted].map((grade) => grades[grade]) };
   const accessible = byId('accessible').checked ? { accessible: true } : {};
+  // Nothing checked leaves nothing to choose from: then any will do.
   take({ bestAvailable: { count, ...chosen, ...accessible } });
 });
-byId('take').addEventListener('click', () => take({ seats: [...map.picked].map((seat) => feed.plan.label(seat)) }));
+byId('take').addEventListener('click', () => take(area ? { area: area.id, count } : { seats: [...map.picked].map((seat) => feed.plan.label(seat)) }));
 byId('fewer').addEventListener('click', () => { count = Math.max(1, count - 1); drawPicked(); });
 byId('more').addEventListener('click', () => { count += 1; drawPicked(); });
 
@@ -282,6 +395,9 @@ byId('extend').addEventListener('click', async () => {
   } finally {
     busy = false;
     draw();
+    backToChoosing();
+    // A button that has no use any more drops the focus.
+    if (hold && document.activeElement === document.body) byId('release').focus({ preventScroll: true });
   }
 });
 
@@ -292,23 +408,35 @@ byId('release').addEventListener('click', async () => {
     await client.release(hold.id);
     setHold(null);
     say(text.released);
-    byId('event-title').focus({ preventScroll: true });
   } catch (problem) {
     if (problem.code === 'unknownHold') setHold(null);
     else explain(problem);
   } finally {
     busy = false;
     draw();
+    backToChoosing();
   }
 });
+
+/** After a hold, when its buttons are gone with the focus. */
+function backToChoosing() {
+  if (hold === null && (document.activeElement === document.body || byId('hold').contains(document.activeElement))) byId('best-title').focus({ preventScroll: true });
+}
 
 // The map -----------------------------------------------------------------------------------
 
 map.addEventListener('pick', ({ detail }) => toggle(detail));
-map.addEventListener('pickArea', ({ detail: area }) => {
-  if (!hold) take({ area: area.id, count });
-});
+map.addEventListener('pickArea', ({ detail }) => pickArea(detail));
+map.addEventListener('view', ({ detail: isWhole }) => { byId('zoom-fit').disabled = isWhole; });
+let pointed = null;
 map.addEventListener('point', ({ detail: seat }) => {
+  pointed = seat;
+  drawTip();
+  if (seat !== null && document.activeElement === byId('map') && map.cursor === seat) byId('polite').textContent = seatLine(seat);
+});
+
+function drawTip() {
+  const seat = pointed;
   const tip = byId('tip');
   tip.hidden = seat === null || !feed.plan;
   if (tip.hidden) return;
@@ -317,19 +445,22 @@ map.addEventListener('point', ({ detail: seat }) => {
   const half = tip.offsetWidth / 2 + 8;
   tip.style.left = `${Math.min(byId('map').clientWidth - half, Math.max(half, x))}px`;
   tip.style.top = `${Math.max(tip.offsetHeight + 16, y)}px`;
-  if (document.activeElement === byId('map') && map.cursor === seat) byId('polite').textContent = tip.textContent;
-});
+}
 byId('zoom-in').addEventListener('click', () => map.zoomIn());
 byId('zoom-out').addEventListener('click', () => map.zoomOut());
 byId('zoom-fit').addEventListener('click', () => map.fit());
 
 feed.addEventListener('layout', ({ detail: plan }) => {
   map.picked.clear();
+  area = map.area = null;
+  byId('prices').replaceChildren();
+  byId('area-list').replaceChildren();
   map.wanted = null;
   wanted = new Set(plan.grades.keys());
   map.setPlan(plan);
   setHold(hold);
   list.draw({ ...text, seatLine });
+  draw();
 });
 
 let drawSoon = 0;
@@ -350,22 +481,27 @@ feed.addEventListener('states', ({ detail: changed }) => {
     drawSoon = setTimeout(() => {
       drawSoon = 0;
       list.update();
+      drawTip();
+      drawSale();
       drawPrices();
+      drawAreas();
       drawPicked();
     }, changed ? 250 : 0);
   }
 });
 
-feed.addEventListener('live', () => drawLink(''));
-feed.addEventListener('lost', () => drawLink(feed.plan ? text.link : text.preparing));
+feed.addEventListener('live', () => drawLink('live'));
+feed.addEventListener('lost', () => drawLink('lost'));
 feed.addEventListener('refused', ({ detail: status }) => {
   if (status === 401 || status === 403) readLease();
-  else say(text.problems.other(String(status)), { loud: true, stays: true });
+  else say(status === 404 ? text.problems.unknownEvent : text.problems.other(String(status)), { loud: true, stays: true });
 });
 
-function drawLink(words) {
-  byId('link').textContent = words;
-  byId('link').hidden = words === '';
+/** Says whether what is seen is live. */
+function drawLink(link) {
+  page.dataset.link = link;
+  byId('link').hidden = link !== 'lost';
+  setText(byId('link'), link === 'lost' ? (feed.plan ? text.link : text.preparing) : '');
 }
 
 // The admission -----------------------------------------------------------------------------
@@ -412,8 +548,10 @@ function tick() {
       setHold(null);
       say(text.holdOver, { loud: true, stays: true });
       draw();
+      backToChoosing();
     }
   }
+  if (event && whyClosed() !== closed) draw();
   if (lease && Date.parse(lease.expiresAt) - line.serverNow() < -500) readLease();
 }
 
@@ -427,7 +565,7 @@ byId('leave-dialog').addEventListener('close', async ({ target }) => {
     await line.leave();
     location.assign(homeUrl);
   } catch (problem) {
-    say(text.problems.other(problem.message), { loud: true });
+    say(text.problems[problem.code] ?? text.problems.other(problem.code), { loud: true });
   }
 });
 
@@ -460,11 +598,11 @@ feed.start();
 async function readEvent() {
   try {
     event = await client.event();
-    byId('count').textContent = String(count);
+    drawWords();
     await readHolds();
   } catch (problem) {
-    if (problem.status >= 400 && problem.status < 500) explain(problem);
-    else setTimeout(readEvent, RETRY_MS);
+    // What is unknown here, the map has said.
+    if (problem.status === 0 || problem.status >= 500 || problem.status === 429) setTimeout(readEvent, RETRY_MS);
   }
   draw();
 }
