@@ -5,6 +5,7 @@
     reason = "in tests a failed unwrap is the failure itself"
 )]
 
+mod failover;
 mod faults;
 mod hall;
 mod race;

@@ -250,9 +250,9 @@ mod tests {
         Reply::Bytes(bytes.to_vec())
     }
 
-    fn is_corrupt<T>(result: Result<T, StoreError>) -> bool {
+    fn is_corrupt<T>(result: impl Into<Result<T, StoreError>>) -> bool {
         matches!(
-            result,
+            result.into(),
             Err(StoreError::Corrupt {
                 context: "seats.hold",
                 ..
