@@ -43,6 +43,24 @@ impl View {
         state.unwrap_or(SeatState::Blocked)
     }
 
+    /// Whether the map has this seat.
+    pub(super) fn has(&self, seat: SeatIndex) -> bool {
+        let map = self.snapshot();
+        map.is_some_and(|map| seat.get() < map.head.spec.seats)
+    }
+
+    /// Whether a seat is free, or held by nobody any more.
+    pub(super) fn is_to_be_had(&self, seat: SeatIndex) -> bool {
+        match self.state(seat) {
+            SeatState::Free => true,
+            SeatState::Held => {
+                let mut living = self.living.values();
+                !living.any(|hold| hold.seats.contains(&seat))
+            }
+            _ => false,
+        }
+    }
+
     /// Every seat that a step may name.
     pub(super) fn seats() -> impl Iterator<Item = SeatIndex> {
         (0..SEATS + 4).map(SeatIndex::new)
