@@ -15,6 +15,7 @@
 //! | a master with replicas and Sentinels, to move | [`RedisSentinel`] |
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
 //! | a program that only tests use | [`test_program`] |
+//! | an answer to a call, read to its end | [`answer`] |
 //! | a stream of server-sent events | [`SseClient`] |
 //! | a page in headless Chromium | [`Browser`] |
 //! | a slow way to a server | [`SlowProxy`] |
@@ -23,6 +24,7 @@
 //! | a condition that becomes true | [`eventually`] |
 
 pub mod agreement;
+mod answer;
 mod app;
 mod binary;
 mod browser;
@@ -38,6 +40,7 @@ pub mod seat_agreement;
 mod sse;
 mod wait;
 
+pub use answer::{Answer, answer, fields};
 pub use app::{AppBuilder, AppProcess, Exit};
 pub use binary::{test_program, workspace_bin, workspace_bin_with};
 pub use browser::{Browser, BrowserBuilder};

@@ -406,6 +406,12 @@ impl Guard {
     }
 }
 
+impl From<&WaitingQueue> for Guard {
+    fn from(queue: &WaitingQueue) -> Self {
+        Self::new(queue)
+    }
+}
+
 fn admission(claims: AdmissionClaims, headers: Vec<(HeaderName, HeaderValue)>) -> Admission {
     Admission {
         event: claims.event,

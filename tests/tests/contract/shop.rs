@@ -1,11 +1,10 @@
 //! The program under test, its visitors, and what they are answered.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
+pub(crate) use ticketon_tests::{Answer, answer, fields};
 use ticketon_tests::{
     AppBuilder, AppProcess, SseClient, SseEvent, SseRequest, workspace_bin, workspace_bin_with,
 };
@@ -24,13 +23,6 @@ pub(crate) const ADMISSION: &str = "ticketon-admission";
 pub(crate) struct Shop {
     pub(crate) app: AppProcess,
     pub(crate) http: Client,
-}
-
-/// An answer, read to its end.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
 }
 
 impl Shop {
@@ -162,81 +154,6 @@ impl Guest<'_> {
 /// The path to wait for an event.
 pub(crate) fn waiting(event: &str) -> String {
     format!("/queue/events/{event}/tickets/waiting")
-}
-
-/// Sends a request and reads the whole answer.
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let answer = request.send().await.expect("an answer");
-    Answer {
-        status: answer.status().as_u16(),
-        headers: answer.headers().clone(),
-        body: answer.text().await.expect("a whole body"),
-    }
-}
-
-impl Answer {
-    /// Checks the status.
-    #[track_caller]
-    pub(crate) fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", self.body);
-        self
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON: {error}: {:?}", self.body))
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The `Set-Cookie` line of a cookie.
-    pub(crate) fn set_cookie(&self, name: &str) -> Option<&str> {
-        let lines = self.headers.get_all(SET_COOKIE).iter();
-        lines
-            .filter_map(|line| line.to_str().ok())
-            .find(|line| line.split('=').next() == Some(name))
-    }
-
-    /// The value of a cookie that the answer sets.
-    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
-        let pair = self.set_cookie(name)?.split(';').next()?;
-        Some(pair.split_once('=')?.1.to_owned())
-    }
-
-    /// Checks that it is a problem with this status and code, and returns it.
-    #[track_caller]
-    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status, status, "{code} expected: {}", self.body);
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json")
-        );
-        assert_eq!(self.header("cache-control"), Some("no-store"));
-        let problem = self.json();
-        assert_eq!(problem["code"], code, "{problem}");
-        assert_eq!(problem["status"], status, "{problem}");
-        problem
-    }
-
-    /// Checks that it is 422 and names this field, and returns the range.
-    #[track_caller]
-    pub(crate) fn refuses(self, field: &str) -> String {
-        let problem = self.problem(422, "invalid");
-        let errors = problem["errors"].as_array().expect("errors").iter();
-        let named = errors.clone().find(|error| error["field"] == field);
-        let named = named.unwrap_or_else(|| panic!("{field} is not named: {problem}"));
-        named["range"].as_str().expect("a range").to_owned()
-    }
-}
-
-/// The names of an object's fields.
-#[track_caller]
-pub(crate) fn fields(value: &Value) -> BTreeSet<&str> {
-    let object = value.as_object().unwrap_or_else(|| panic!("{value}"));
-    object.keys().map(String::as_str).collect()
 }
 
 /// The next event of a stream.

@@ -6,7 +6,7 @@ use ticketon_queue::FieldError;
 use ticketon_queue::http::{Code, Inbound, Problem};
 
 use crate::seat::{BestAvailable, HoldId, HoldSeats, MAX_HOLD_SEATS};
-use crate::venue::{MAX_REPORTED, SeatLabel};
+use crate::venue::MAX_REPORTED;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_BYTES: usize = 128;
@@ -61,7 +61,7 @@ pub(super) fn hold_seats(request: &Inbound) -> Result<HoldSeats, Problem> {
 }
 
 /// The labels of a body `{"seats": [...]}`.
-pub(super) fn seat_labels(request: &Inbound) -> Result<Vec<SeatLabel>, Problem> {
+pub(super) fn seat_labels(request: &Inbound) -> Result<Vec<String>, Problem> {
     fields_of(request, |fields| {
         fields.only(&["seats"]);
         if fields.given("seats").is_none() {
@@ -140,8 +140,8 @@ impl<'a> Fields<'a> {
 
     /// Refuses fields that are not known.
     fn only(&mut self, known: &[&str]) {
-        for name in self.object.keys().take(MAX_REPORTED) {
-            if !known.contains(&name.as_str()) {
+        for name in self.object.keys() {
+            if self.given(name).is_some() && !known.contains(&name.as_str()) {
                 let short: String = name.chars().take(64).collect();
                 self.refuse(&short, "(unknown field)", known.join(", "));
             }
@@ -157,7 +157,8 @@ impl<'a> Fields<'a> {
         None
     }
 
-    fn labels(&mut self, name: &str) -> Vec<SeatLabel> {
+    /// Texts: whether a seat is called so, the venue knows.
+    fn labels(&mut self, name: &str) -> Vec<String> {
         let Some(value) = self.given(name) else {
             return Vec::new();
         };
@@ -167,14 +168,9 @@ impl<'a> Fields<'a> {
         };
         let mut labels = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let field = format!("{name}[{index}]");
-            match item.as_str().map(SeatLabel::new) {
-                Some(Ok(label)) => labels.push(label),
-                Some(Err(error)) => {
-                    let refused = FieldError::from(&error);
-                    self.refuse(&field, refused.value, refused.range);
-                }
-                None => self.refuse(&field, item, "a seat label"),
+            match item.as_str() {
+                Some(label) => labels.push(label.to_owned()),
+                None => self.refuse(&format!("{name}[{index}]"), item, "a seat label"),
             }
         }
         labels

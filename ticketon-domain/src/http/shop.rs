@@ -44,12 +44,12 @@ pub struct ShopHttp {
 }
 
 impl ShopHttp {
-    /// The calls of these seats, behind this door.
+    /// The calls of these seats, behind this door: a [`Guard`], or a `&WaitingQueue` for a guard of the usual policy.
     #[must_use]
-    pub fn new(seats: &Seats, door: Guard) -> Self {
+    pub fn new(seats: &Seats, door: impl Into<Guard>) -> Self {
         Self {
             seats: seats.clone(),
-            door,
+            door: door.into(),
             maps: Maps::default(),
         }
     }
@@ -279,7 +279,7 @@ fn is_known(request: &Inbound, tag: &str) -> bool {
     known
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|other| other.trim())
+        .map(str::trim)
         .any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
 }
 
