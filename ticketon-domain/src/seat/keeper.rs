@@ -7,7 +7,7 @@
 
 mod room;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,32 +77,39 @@ impl Keeper {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let shared = Arc::clone(&self.shared);
         loop {
-            let wait = async {
-                tokio::select! {
-                    () = shared.clock.sleep(ROUND) => {}
-                    () = shared.missed.notified() => shared.clock.sleep(MOMENT).await,
+            let work = async {
+                let mut pause = std::pin::pin!(shared.clock.sleep(ROUND));
+                loop {
+                    tokio::select! {
+                        () = &mut pause => break,
+                        () = shared.missed.told() => {}
+                    }
+                    // Only these: whoever asks for a map that does not come must not have all the others looked at,
+                    // nor keep them from their round.
+                    shared.clock.sleep(MOMENT).await;
+                    self.round(Some(&shared.missed.take())).await;
                 }
+                self.round(None).await;
             };
             tokio::select! {
-                // Also when the last handle is gone.
+                // Also when the last handle is gone. A round that is broken off is what a crash leaves: the next keeper
+                // goes on.
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = wait => {}
-            }
-            tokio::select! {
-                // A round that is broken off is what a crash leaves: the next keeper goes on.
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = self.round() => {}
+                () = work => {}
             }
         }
     }
 
-    async fn round(&mut self) {
+    /// Looks at these events of those that are near, or at all.
+    async fn round(&mut self, only: Option<&HashSet<EventId>>) {
         if let Err(error) = self.list().await {
             tracing::warn!(target: "ticketon::keeper", %error, "could not read the events");
         }
         let shared = &self.shared;
         let mut kept = std::mem::take(&mut self.kept);
-        let work = self.events.iter().map(|event| {
+        let near = self.events.iter();
+        let near = near.filter(|event| only.is_none_or(|only| only.contains(event.id())));
+        let work = near.map(|event| {
             let mut of = kept.remove(event.id()).unwrap_or_default();
             async move {
                 let looked = look_after(shared, event, &mut of).await;
@@ -117,8 +124,12 @@ impl Keeper {
             }
         });
         let work: Vec<_> = work.collect();
+        if only.is_none() {
+            // Events that are near no more.
+            kept.clear();
+        }
         let done = futures_util::stream::iter(work).buffer_unordered(PARALLEL);
-        let kept: HashMap<EventId, Kept> = done.collect().await;
+        kept.extend(done.collect::<Vec<_>>().await);
         self.kept = kept;
         self.show();
     }

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use ticketon_queue::{Clock, SystemClock, WaitingQueue};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use super::shared::Missed;
 use super::{Inner, Seats, SeatsError, Shared};
 use crate::event::Catalog;
 use crate::seat::keeper::Keeper;
@@ -93,7 +94,7 @@ impl SeatsBuilder {
             clock: self.clock,
             queue: self.queue,
             desks: super::desk::Desks::default(),
-            missed: Notify::new(),
+            missed: Missed::default(),
         });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();

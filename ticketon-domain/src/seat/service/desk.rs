@@ -21,7 +21,7 @@ pub(super) const FACTS_MS: i64 = 1_000;
 /// How often a map is read as a whole at the most, however many ask, in milliseconds.
 pub(super) const VIEW_MS: i64 = 200;
 /// Events that a process remembers.
-const MAX_DESKS: usize = 10_000;
+pub(super) const MAX_DESKS: usize = 10_000;
 
 /// An event and what is sold of it, as they belong together.
 #[derive(Debug)]

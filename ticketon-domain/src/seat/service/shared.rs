@@ -1,14 +1,15 @@
 //! What the handle and the tasks of a process share: the ports, what is known of events, and how the map of an
 //! event is reached under the epoch that it has.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use ticketon_queue::{Clock, EventId, StoreError, WaitingQueue};
 use tokio::sync::Notify;
 
-use super::desk::{Desk, Desks, Facts, MapView, Seen, VIEW_MS, is_recent};
+use super::desk::{Desk, Desks, Facts, MAX_DESKS, MapView, Seen, VIEW_MS, is_recent};
 use super::outcome::{Outcome, Refusal, SeatsError};
 use crate::event::{Catalog, Event};
 use crate::seat::{Mapped, NotReady, SeatLedger, SeatStore};
@@ -27,8 +28,40 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: Option<WaitingQueue>,
     pub(crate) desks: Desks,
-    /// A map is missing: the keeper should look now.
-    pub(crate) missed: Notify,
+    /// Maps that are missing: the keeper should look now.
+    pub(crate) missed: Missed,
+}
+
+/// Events whose map somebody missed since the keeper looked.
+#[derive(Debug, Default)]
+pub(crate) struct Missed {
+    events: Mutex<HashSet<EventId>>,
+    told: Notify,
+}
+
+impl Missed {
+    fn tell(&self, event: &EventId) {
+        let mut events = self.events();
+        // What does not fit waits for the keeper's next round.
+        if events.len() < MAX_DESKS {
+            events.insert(event.clone());
+        }
+        self.told.notify_one();
+    }
+
+    /// Returns once a map is missed.
+    pub(crate) async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    /// What was missed, once.
+    pub(crate) fn take(&self) -> HashSet<EventId> {
+        std::mem::take(&mut self.events())
+    }
+
+    fn events(&self) -> MutexGuard<'_, HashSet<EventId>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Shared {
@@ -37,12 +70,13 @@ impl Shared {
         &self,
         event: &EventId,
     ) -> Result<(Arc<Desk>, Arc<Facts>), SeatsError> {
-        let Some(desk) = self.desks.find(event) else {
-            // Only events that exist get a desk.
-            let facts = self.read_facts(event, None).await?;
-            let desk = self.desks.of(event);
-            desk.learn(&facts, self.clock.now_ms());
-            return Ok((desk, facts));
+        let desk = match self.desks.find(event) {
+            Some(desk) => desk,
+            // Only events that exist get a desk. What they sell is read there, by one for all who ask.
+            None => match self.catalog.event(event).await? {
+                Some(_) => self.desks.of(event),
+                None => return Err(unknown(event)),
+            },
         };
         if let Some(facts) = desk.facts(self.clock.now_ms()) {
             return Ok((desk, facts));
@@ -57,6 +91,8 @@ impl Shared {
             return Err(failed_before("event").into());
         }
         let facts = self.read_facts(event, desk.last_facts().as_deref()).await;
+        // As of the answer: those who waited for a slow one must not ask one after the other.
+        let now = self.clock.now_ms();
         match &facts {
             Ok(facts) => desk.learn(facts, now),
             Err(SeatsError::UnknownEvent { .. }) => desk.forget_facts(),
@@ -72,9 +108,7 @@ impl Shared {
         before: Option<&Facts>,
     ) -> Result<Arc<Facts>, SeatsError> {
         let found = self.catalog.event(event).await?;
-        let found = found.ok_or_else(|| SeatsError::UnknownEvent {
-            event: event.clone(),
-        })?;
+        let found = found.ok_or_else(|| unknown(event))?;
         let layout = before
             .map(|before| &before.layout)
             .filter(|layout| layout.version() == found.layout_version())
@@ -123,7 +157,7 @@ impl Shared {
                 }
             }
         }
-        self.missed.notify_one();
+        self.missed.tell(event);
         Ok(Outcome::Refused(NOT_READY))
     }
 
@@ -166,7 +200,8 @@ impl Shared {
                     Ok(Mapped::NotReady(why)) => Seen::NotReady(*why),
                     Err(_) => Seen::Failed,
                 };
-                *seen = Some((fresh.clone(), now));
+                // As of the answer: those who waited for a slow one must not read one after the other.
+                *seen = Some((fresh.clone(), self.clock.now_ms()));
                 read?;
                 fresh
             }
@@ -186,8 +221,14 @@ impl Shared {
         {
             return Ok(Outcome::Done(view));
         }
-        self.missed.notify_one();
+        self.missed.tell(event);
         Ok(Outcome::Refused(NOT_READY))
+    }
+}
+
+fn unknown(event: &EventId) -> SeatsError {
+    SeatsError::UnknownEvent {
+        event: event.clone(),
     }
 }
 

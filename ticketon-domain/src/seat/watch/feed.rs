@@ -46,6 +46,10 @@ struct Heard {
     kept_seats: usize,
     /// A task polls.
     runs: bool,
+    /// How many times the store was asked, up to which time it answered, and whether that failed.
+    asked: u64,
+    answered: u64,
+    failed: bool,
 }
 
 impl Heard {
@@ -107,15 +111,17 @@ impl Feed {
         source: Source<'_>,
         since: Option<MapVersion>,
     ) -> Result<Joined, StoreError> {
-        let is_behind = {
+        let (is_behind, asked) = {
             let heard = self.heard();
             let newer = |at: MapVersion| {
                 since.is_some_and(|since| since.epoch != at.epoch || since.version > at.version)
             };
-            !heard.runs || heard.at.is_none_or(newer)
+            // A map that is not there is looked for by the task, for all.
+            let is_behind = !heard.runs || heard.at.is_some_and(newer);
+            (is_behind, heard.asked)
         };
         if is_behind {
-            self.poll(source, since).await?;
+            self.hear(source, since, asked).await?;
         }
         let (joined, at) = {
             let heard = self.heard();
@@ -174,6 +180,50 @@ impl Feed {
         hint: Option<MapVersion>,
     ) -> Result<bool, StoreError> {
         let _one = self.polling.lock().await;
+        self.ask(source, hint).await
+    }
+
+    /// Polls, unless the store was asked by another meanwhile: many who come at once wait for one answer.
+    async fn hear(
+        &self,
+        source: Source<'_>,
+        hint: Option<MapVersion>,
+        asked: u64,
+    ) -> Result<(), StoreError> {
+        let _one = self.polling.lock().await;
+        let (answered, failed) = {
+            let heard = self.heard();
+            (heard.answered, heard.failed)
+        };
+        if answered <= asked {
+            self.ask(source, hint).await?;
+        } else if failed {
+            return Err(StoreError::Unavailable {
+                context: "changes",
+                source: "it failed a moment ago".into(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, source: Source<'_>, hint: Option<MapVersion>) -> Result<bool, StoreError> {
+        let asked = {
+            let mut heard = self.heard();
+            heard.asked += 1;
+            heard.asked
+        };
+        let answer = self.follow(source, hint).await;
+        let mut heard = self.heard();
+        heard.answered = asked;
+        heard.failed = answer.is_err();
+        answer
+    }
+
+    async fn follow(
+        &self,
+        source: Source<'_>,
+        hint: Option<MapVersion>,
+    ) -> Result<bool, StoreError> {
         for _ in 0..MAX_ROUNDS {
             let at = self.heard().at.or(hint);
             let Some(at) = at else {
@@ -202,15 +252,21 @@ impl Feed {
 
     fn tell(&self, at: MapVersion, changes: Vec<Change>) {
         let mut heard = self.heard();
-        if heard.at.is_none() {
+        let was_lost = heard.at.is_none();
+        if was_lost {
             heard.restart(Some(at));
         }
-        let Some(last) = changes.last() else {
+        let version = changes.last().map_or(at.version, |last| last.version);
+        let to = MapVersion { version, ..at };
+        let update = if was_lost {
+            // Who watched while there was no map knows nothing of this one.
+            resync(to)
+        } else if to == at {
             return;
+        } else {
+            delta(at.epoch, at.version, changes.iter())
         };
-        let version = last.version;
-        let update = delta(at.epoch, at.version, changes.iter());
-        heard.at = Some(MapVersion { version, ..at });
+        heard.at = Some(to);
         heard.keep(changes);
         // Without watchers there is nobody to tell.
         let _ = self.updates.send(update);
@@ -304,4 +360,50 @@ async fn next(
 /// Returns once the process stops, or the last handle is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await.map(|_| ());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::memory::MemorySeatStore;
+    use crate::seat::MapSpec;
+    use crate::venue::SeatIndex;
+
+    async fn build(store: &MemorySeatStore, event: &EventId) -> MapVersion {
+        let spec = MapSpec {
+            layout: "hall".to_owned(),
+            seats: 10,
+        };
+        let epoch = store.begin_rebuild(event, &spec).await.unwrap();
+        assert!(store.finish_rebuild(event, epoch).await.unwrap());
+        MapVersion { epoch, version: 0 }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_map_is_told_although_somebody_else_knew_of_it_first() {
+        let store = MemorySeatStore::new();
+        let event = EventId::new("tour").unwrap();
+        let source = Source {
+            store: &store,
+            event: &event,
+        };
+        let feed = Feed::new();
+        let mut waiting = feed.join(source, None).await.unwrap();
+        assert!(waiting.first.is_none() && waiting.known.is_none());
+
+        let at = build(&store, &event).await;
+        let seats = [SeatIndex::new(3)];
+        store.block(&event, at.epoch, &seats).await.unwrap();
+        let mut first = feed.join(source, Some(at)).await.unwrap();
+        assert!(
+            !first
+                .first
+                .take()
+                .is_some_and(|update| update.resync && update.at == at)
+        );
+
+        let told = waiting.updates.try_recv().expect("an update");
+        assert!(told.resync, "{told:?}");
+        assert_eq!(told.at.version, 1);
+    }
 }
