@@ -162,7 +162,7 @@ async fn what_was_acknowledged_survives_the_death_of_redis() {
     assert_eq!(hall.snapshot().await, before);
     assert_eq!(hall.picture().await, "xhh.sh..hh");
     assert_eq!(ready(store.changes(event, epoch, 0).await), changes);
-    assert_eq!(hall.holds_of("ann").await, [pinned.clone()]);
+    assert_eq!(hall.holds_of("ann").await, std::slice::from_ref(&pinned));
     assert_eq!(hall.holds_of("bob").await, std::slice::from_ref(&held));
     assert_eq!(hall.holds_of("cat").await[0].seats, seats([5]));
     let retry = hall.request("bob", 2, Choice::Seats(seats([7])));
