@@ -1,5 +1,11 @@
 //! What a crowd costs the stores, while they are slow, fail, or have lost a map.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in tests a failed unwrap is the failure itself"
+)]
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
