@@ -106,10 +106,12 @@ fn the_model_does_no_io() {
     let model: Vec<(String, String)> = sources()
         .into_iter()
         .filter(|(name, _)| {
-            name.starts_with("ticketon-queue/src/room") || name == "ticketon-queue/src/line.rs"
+            name.starts_with("ticketon-queue/src/room")
+                || name == "ticketon-queue/src/line.rs"
+                || name.starts_with("ticketon-domain/src/seat/map")
         })
         .collect();
-    assert!(model.len() >= 6);
+    assert!(model.len() >= 16);
     for word in [
         "async",
         "tokio",
@@ -125,6 +127,34 @@ fn the_model_does_no_io() {
             .collect();
         assert_eq!(found, none, "{word}");
     }
+}
+
+#[test]
+fn an_aggregate_imports_no_adapter() {
+    let none: [String; 0] = [];
+    let aggregates: Vec<(String, String)> = sources()
+        .into_iter()
+        .filter(|(name, _)| {
+            let folders = ["event", "seat", "venue"];
+            let is_of = |folder| name.starts_with(&format!("ticketon-domain/src/{folder}"));
+            folders.into_iter().any(is_of)
+        })
+        .collect();
+    assert!(aggregates.len() >= 30);
+    // A file's own tests may take a store to look at.
+    let imports = |text: &str| {
+        let mut code = text
+            .lines()
+            .take_while(|line| *line != "#[cfg(test)]")
+            .filter(|line| !line.trim_start().starts_with("//"));
+        code.any(|line| line.contains("adapter::"))
+    };
+    let found: Vec<String> = aggregates
+        .into_iter()
+        .filter(|(_, text)| imports(text))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(found, none);
 }
 
 #[test]
