@@ -36,27 +36,55 @@ const FRAME_MS: f64 = 12.0;
 const ADMIN_TOKEN: &str = "a-key-for-the-operator-of-a-test";
 
 #[tokio::test]
-async fn browser_seats_pictures() {
+async fn browser_seats_in_every_light() {
     let app = app(None).await;
     let house = House::open(&app, sample::concert(1_800, 200), json!({})).await;
     let buyer = Buyer::arrive(&house.base_url, "en-US", Device::Laptop).await;
-    buyer.picture("overview").await;
+    house.block(&buyer.free_seats("s", 300).await).await;
+    buyer.expect("#prices", "354 left").await;
+    buyer.picture("seats-overview").await;
     buyer.hold_device(Device::Laptop).await;
-    buyer.click("#best button[type=submit]").await;
-    buyer.expect("#hold", "Held for you").await;
-    buyer.picture("held").await;
-    buyer.hold_device(Device::Laptop).await;
-    buyer.click("#release").await;
-    buyer.expect("#note", "Given back").await;
     let seats = buyer.free_seats("r", 2).await;
-    buyer.script(&format!("const m=document.getElementById('map'); m.seatMap.show({seats:?}.map((s) => m.seatFeed.plan.index(s)))")).await;
+    buyer.look_closely(&seats).await;
     for seat in &seats {
         buyer.click_seat(seat).await;
     }
     buyer.expect("#picked", "2 seats picked").await;
-    buyer.picture("picked").await;
-    buyer.script("document.getElementById('list').open = true; const d = document.querySelector('#list-body details'); d.open = true; document.getElementById('list').scrollIntoView()").await;
-    buyer.picture("list").await;
+    buyer.picture("seats-picked").await;
+    buyer.hold_device(Device::Laptop).await;
+    buyer.click("#list > summary").await;
+    buyer.click("#list-body summary").await;
+    buyer.expect("#list-body", "Row 14").await;
+    buyer.picture("seats-list").await;
+    buyer.hold_device(Device::Laptop).await;
+    buyer.click("#take").await;
+    buyer.expect("#hold", "Held for you").await;
+    buyer.still().await;
+    buyer.picture("seats-held").await;
+    buyer.hold_device(Device::Laptop).await;
+
+    // Where the system chooses the colours of words, the map still tells grades apart.
+    for (feature, value) in [
+        ("prefers-color-scheme", "dark"),
+        ("forced-colors", "active"),
+    ] {
+        let light = json!({ "features": [{ "name": feature, "value": value }] });
+        buyer
+            .browser
+            .devtools("Emulation.setEmulatedMedia", light)
+            .await;
+        let mut colours = Vec::new();
+        for grade in ["vip", "r", "s", "a"] {
+            let seat = buyer.free_seats(grade, 20).await.pop().unwrap();
+            buyer.look_closely(&[seat.clone()]).await;
+            colours.push(buyer.colour_beside(&seat).await);
+        }
+        colours.sort();
+        colours.dedup();
+        assert_eq!(colours.len(), 4, "{value}: {colours:?}");
+        buyer.picture(&format!("seats-{value}")).await;
+        buyer.hold_device(Device::Laptop).await;
+    }
     buyer.expect_quiet_console().await;
 }
 
@@ -410,6 +438,24 @@ async fn browser_seats_not_for_choosing() {
     buyer.expect("#hold", "Held for you for").await;
     buyer.click("#release").await;
     buyer.expect("#note", "Given back").await;
+
+    // Nothing is left; then something is again.
+    let seats = eventually(SOON, async || {
+        let seats = buyer.free_seats("", 100).await;
+        if seats.len() == 83 {
+            Ok(seats)
+        } else {
+            Err(seats.len())
+        }
+    })
+    .await;
+    house.block(&seats).await;
+    buyer.expect("#closed", "Nothing is free right now.").await;
+    buyer.picture("seats-all-gone").await;
+    buyer.hold_device(Device::Laptop).await;
+    house.unblock(&seats).await;
+    buyer.expect("#best", "Hold best seats").await;
+    buyer.gone("#closed").await;
 
     // The sale ends while somebody looks at the map.
     house.put(json!({"status": "closed"})).await;

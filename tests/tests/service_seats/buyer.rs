@@ -114,14 +114,37 @@ impl Buyer {
         self.look(seat, "pixel").await.as_str().unwrap().to_owned()
     }
 
-    /// The label of the free seat nearest to the middle of the house, of a grade.
+    /// The colour of a seat beside its number, two fifths of the way to its edge.
+    pub(crate) async fn colour_beside(&self, seat: &str) -> String {
+        self.still().await;
+        self.script(&format!(
+            "const seat = {seat:?}; {LOOK}
+             return canvas.getContext('2d').getImageData(at.x * ratio, (at.y - at.seatPx * 0.34) * ratio, 1, 1).data.join()"
+        ))
+        .await
+        .as_str()
+        .unwrap()
+        .to_owned()
+    }
+
+    /// Has the map look closely at seats, without picking them.
+    pub(crate) async fn look_closely(&self, seats: &[String]) {
+        let look = format!(
+            "const {{ seatMap, seatFeed: {{ plan }} }} = document.getElementById('map');
+             seatMap.show({seats:?}.map((seat) => plan.index(seat)))"
+        );
+        self.script(&look).await;
+        self.still().await;
+    }
+
+    /// Labels of free seats of a grade, without those for wheelchairs; or, without a grade, of all there is.
     pub(crate) async fn free_seats(&self, grade: &str, count: usize) -> Vec<String> {
         let labels = self
             .script(&format!(
                 "const {{ plan, states }} = document.getElementById('map').seatFeed;
                  const grade = plan.grades.indexOf({grade:?});
-                 return [...states.keys()].filter((seat) => seat < plan.seatCount && states[seat] === 0
-                    && plan.grade[seat] === grade && !plan.accessible.has(seat)).slice(0, {count})
+                 return [...states.keys()].filter((seat) => states[seat] === 0
+                    && (grade < 0 || (seat < plan.seatCount && plan.grade[seat] === grade && !plan.accessible.has(seat)))).slice(0, {count})
                     .map((seat) => plan.label(seat))"
             ))
             .await;

@@ -16,6 +16,8 @@ import { FREE_BY_GRADE, GONE, MINE, PICKED, SeatSprites, TAKEN } from './seat-sp
 import { FREE, HELD } from './seat-plan.js';
 
 const FLASH_MS = 600;
+/** Where more change at once, lights would hide what they point at. */
+const MOST_FLASHES = 60;
 /** Below this width a seat cannot be told from its neighbour: a press looks closer instead. */
 const PICKABLE_PX = { mouse: 7, touch: 14 };
 const CLOSER_PX = 24;
@@ -76,7 +78,7 @@ export class SeatMap extends EventTarget {
 
   /** Seats that changed; they light up for a moment. */
   flash(changed) {
-    if (matchMedia('(prefers-reduced-motion: reduce)').matches || changed.length > 400) return;
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches || changed.length > MOST_FLASHES) return;
     const until = performance.now() + FLASH_MS;
     for (const seat of changed) if (seat < this.#plan.seatCount) this.#flashes.set(seat, until);
   }
@@ -327,7 +329,7 @@ export class SeatMap extends EventTarget {
       }
       context.globalAlpha = Math.min(1, left);
       context.strokeStyle = this.#theme.ink;
-      context.lineWidth = 2;
+      context.lineWidth = Math.min(2, this.#camera.seatPx * 0.2);
       context.beginPath();
       context.arc(this.#camera.toScreenX(this.#plan.x[seat]), this.#camera.toScreenY(this.#plan.y[seat]), this.#camera.seatPx * (0.45 + (1 - left) * 0.6), 0, Math.PI * 2);
       context.stroke();

@@ -80,10 +80,11 @@ export class SeatSprites {
     if (key === this.#key) return;
     this.#key = key;
     const looks = FREE_BY_GRADE + theme.grades.length * 2;
-    this.#side = isSpeck ? 8 : Math.ceil(radius * 2.5) + 2;
+    const speck = Math.max(1, Math.round(seatPx * 0.78));
+    this.#side = isSpeck ? Math.max(5, speck + 2) : Math.ceil(radius * 2.5) + 2;
     this.#sheet.width = this.#side * looks;
     this.#sheet.height = this.#side;
-    if (isSpeck) this.#drawSpecks(Math.max(1, Math.round(seatPx * 0.78)), theme);
+    if (isSpeck) this.#drawSpecks(speck, theme);
     else this.#drawSeats(radius, theme);
     const image = this.#context.getImageData(0, 0, this.#sheet.width, this.#side);
     this.#source = new Uint32Array(image.data.buffer);
@@ -99,8 +100,8 @@ export class SeatSprites {
     };
     speck(GONE, theme.gone, Math.max(1, Math.round(size / 2)));
     speck(TAKEN, theme.held, size);
-    speck(PICKED, theme.ink, Math.max(5, size + 2));
-    speck(MINE, theme.mine, Math.max(5, size + 2));
+    speck(PICKED, theme.ink, this.#side);
+    speck(MINE, theme.mine, this.#side);
     for (const [grade, colour] of theme.grades.entries()) {
       speck(FREE_BY_GRADE + grade, colour, size);
       context.globalAlpha = 0.22;
