@@ -37,6 +37,39 @@
 //! # }
 //! ```
 //!
+//! The seats of `ticketon-domain` are held by handlers, and its routes served, in the same way:
+//!
+//! ```
+//! use actix_web::App;
+//! use actix_web::web::{self, Data, Json};
+//! use ticketon_actix::{Admitted, EventFrom, Guard, Problem};
+//! use ticketon_domain::adapter::memory::MemorySeatStore;
+//! use ticketon_domain::http::ShopHttp;
+//! use ticketon_domain::seat::{HoldId, Seats};
+//! # use ticketon_queue::{MemoryStore, WaitingQueue};
+//!
+//! struct Shop { seats: Seats }
+//!
+//! async fn buy(shop: Data<Shop>, a: Admitted, Json(seats): Json<Vec<String>>) -> Result<Json<HoldId>, Problem> {
+//!     let hold = shop.seats.hold(&a, &seats).await?.taken()?;
+//!     Ok(Json(hold.id))
+//! }
+//!
+//! # #[actix_web::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let queue = WaitingQueue::builder(MemoryStore::new()).start().await?;
+//! let seats = Seats::builder(MemorySeatStore::new()).queue(&queue).start().await?;
+//! let door = Guard::new(&queue, EventFrom::path("event_id"));
+//! let app = App::new()
+//!     .service(web::resource("/shop/{event_id}").route(web::post().to(buy)).wrap(door))
+//!     .configure(ticketon_actix::routes_of(ShopHttp::new(&seats, &queue)))
+//!     .app_data(Data::new(Shop { seats }));
+//! # drop(app);
+//! # queue.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Middleware runs from the last wrapped to the first: the host's authentication, then `Identify`,
 //! then guards, which stand where the path parameter is known: at a resource or its scope.
 //!

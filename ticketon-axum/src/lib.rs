@@ -39,6 +39,41 @@
 //! # }
 //! ```
 //!
+//! The seats of `ticketon-domain` are held by handlers, and its routes served, in the same way:
+//!
+//! ```
+//! use axum::extract::State;
+//! use axum::routing::post;
+//! use axum::{Json, Router};
+//! use ticketon_axum::{Admitted, EventFrom, Guard, Problem};
+//! use ticketon_domain::adapter::memory::MemorySeatStore;
+//! use ticketon_domain::http::ShopHttp;
+//! use ticketon_domain::seat::{HoldId, Seats};
+//! # use ticketon_queue::{MemoryStore, WaitingQueue};
+//!
+//! #[derive(Clone)]
+//! struct Shop { seats: Seats }
+//!
+//! async fn buy(State(shop): State<Shop>, a: Admitted, Json(seats): Json<Vec<String>>) -> Result<Json<HoldId>, Problem> {
+//!     let hold = shop.seats.hold(&a, &seats).await?.taken()?;
+//!     Ok(Json(hold.id))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let queue = WaitingQueue::builder(MemoryStore::new()).start().await?;
+//! let seats = Seats::builder(MemorySeatStore::new()).queue(&queue).start().await?;
+//! let app: Router = Router::new()
+//!     .route("/shop/{event_id}", post(buy))
+//!     .route_layer(Guard::new(&queue, EventFrom::path("event_id")))
+//!     .merge(ticketon_axum::routes_of(ShopHttp::new(&seats, &queue)))
+//!     .with_state(Shop { seats });
+//! # drop(app);
+//! # queue.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Layers run from the last added to the first: identity before the guard. A guard as `route_layer`
 //! stands before the routes added so far, and before no other.
 //!

@@ -19,6 +19,35 @@ mod shared;
 mod shop;
 mod updates;
 
+/// The page for client writers has every route and every code.
+#[test]
+fn what_is_served_is_documented() {
+    use ticketon_domain::http as contract;
+    let page = include_str!("../../../docs/seats.md");
+    for route in contract::ROUTES.iter().chain(contract::ADMIN_ROUTES) {
+        let row = format!("| `{} {}` |", route.method, route.path);
+        assert!(page.contains(&row), "{row}");
+    }
+    for code in [
+        contract::HOLD_ENDED,
+        contract::IDEMPOTENCY_MISMATCH,
+        contract::LEAVES_ORPHAN,
+        contract::MAP_NOT_READY,
+        contract::NO_SEATS,
+        contract::SALE_CLOSED,
+        contract::SEATS_TAKEN,
+        contract::UNKNOWN_HOLD,
+        contract::USER_LIMIT,
+    ] {
+        let (status, name) = (code.status().as_u16(), code.as_str());
+        let row = |line: &str| {
+            line.starts_with(&format!("| {status} |")) && line.contains(&format!("`{name}`"))
+        };
+        assert!(page.lines().any(row), "{status} {name}");
+    }
+    assert!(page.contains(contract::SNAPSHOT_TYPE));
+}
+
 /// Runs each test of the list against both programs.
 macro_rules! suite {
     ($($group:ident: $($test:ident),+;)+) => {
@@ -97,5 +126,7 @@ suite! {
         a_layout_survives_its_export,
         a_layout_is_sold_by_its_version;
     shared:
-        processes_share_seats_in_redis;
+        processes_share_seats_in_redis,
+        a_map_that_is_gone_is_not_ready,
+        a_store_that_is_silent_is_unavailable;
 }
