@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use ticketon_tests::{RedisServer, eventually};
+use ticketon_tests::{RedisServer, SseEvent, eventually};
 
-use super::shop::{SOON, Shop, next, since};
+use super::shop::{SOON, Shop, new_key, next, since};
 
 pub(crate) async fn processes_share_seats_in_redis(program: &str) {
     let redis = RedisServer::start().await;
@@ -63,13 +63,60 @@ pub(crate) async fn processes_share_seats_in_redis(program: &str) {
         one.numbers("demo").await["seats"],
         two.numbers("demo").await["seats"]
     );
+}
 
-    // A map that Redis loses is built anew, and never read as free meanwhile.
-    let epoch = map["epoch"].as_u64();
-    redis.cli(&["FLUSHALL"]).await;
-    eventually(SOON, || async {
-        let map = two.get("/events/demo/seats").await;
-        map.status == 200 && map.json()["epoch"].as_u64() > epoch
-    })
-    .await;
+pub(crate) async fn a_map_that_is_gone_is_not_ready(program: &str) {
+    let redis = RedisServer::start().await;
+    let shop = Shop::over_redis(program, &redis.url()).await;
+    let ann = shop.buyer("demo").await;
+    let map = shop.map("demo").await;
+    let mut stream = ann.follows(&since(&map)).await;
+    let (key, wanted) = (new_key(), json!({"seats": ["A-1-1"]}));
+    // The map is built anew within moments, so some tries may come too late to see it gone.
+    let missed = eventually(SOON, || async {
+        redis.cli(&["DEL", "ticketon:{demo}:seats"]).await;
+        let refused = ann.ask(&new_key(), &wanted).await;
+        (refused.status == 503).then_some(refused)
+    });
+    let missed = missed.await;
+    let retry = missed.header("retry-after").map(str::to_owned);
+    assert!(retry.is_some_and(|after| after.parse::<u32>().is_ok_and(|seconds| seconds > 0)));
+    missed.problem(503, "mapNotReady");
+
+    let held = || async {
+        let held = ann.ask(&key, &wanted).await;
+        // Never as if everything were free under the old epoch.
+        assert!([201, 409, 503].contains(&held.status), "{}", held.body);
+        (held.status == 201).then_some(())
+    };
+    eventually(SOON, held).await;
+    let anew = shop.numbers("demo").await["seats"]["epoch"].clone();
+    assert!(anew.as_u64() > map["epoch"].as_u64());
+    let is_told =
+        |event: &SseEvent| event.event == "resync" && event.json::<Value>()["epoch"] == anew;
+    stream.until(is_told, SOON).await;
+}
+
+pub(crate) async fn a_store_that_is_silent_is_unavailable(program: &str) {
+    let mut redis = RedisServer::start().await;
+    let shop = Shop::over_redis(program, &redis.url()).await;
+    let ann = shop.buyer("demo").await;
+    let version = shop.numbers("demo").await["seats"]["version"].clone();
+    let (key, wanted) = (new_key(), json!({"seats": ["A-1-1"]}));
+    redis.pause();
+    let refused = ann.ask(&key, &wanted).await;
+    assert!(refused.header("retry-after").is_some());
+    refused.problem(503, "storeUnavailable");
+    let map = || async { shop.get("/events/demo/seats").await.status == 503 };
+    eventually(SOON, map).await;
+    redis.resume();
+    // Whether the lost call took the seats or not, the same key ends up with them, once.
+    let hold = eventually(SOON, || async {
+        let held = ann.ask(&key, &wanted).await;
+        (held.status == 201).then(|| held.json())
+    });
+    let hold = hold.await;
+    assert_eq!(ann.own().await, [hold]);
+    let now = shop.numbers("demo").await["seats"]["version"].as_u64();
+    assert_eq!(now, version.as_u64().map(|version| version + 1));
 }
