@@ -14,7 +14,7 @@ use ticketon_queue::http::{
     event_of, events, is_same_origin, json_response, without_body,
 };
 use ticketon_queue::id::random_bytes;
-use ticketon_queue::{Clock, EventId, FieldError};
+use ticketon_queue::{Clock, EventId, FieldError, UnixMs};
 
 use super::maps::Maps;
 use super::request::{hold_id, hold_seats};
@@ -29,6 +29,9 @@ use crate::seat::{MapVersion, SeatUpdates, Seats, SeatsError};
 
 /// A comment goes out after this long without an update.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The sign of life: a comment for proxies, and an event without an id for pages, which do not see comments.
+const ALIVE: &[u8] = b": keep-alive\nevent: alive\ndata: {}\n\n";
 
 /// How many events are listed without `?limit=`.
 const PAGE: usize = 50;
@@ -156,7 +159,8 @@ impl ShopHttp {
         self.shown(event).await?;
         let since = since(request)?;
         let updates = self.seats.watch(event, since).await?;
-        let updates = with_keep_alives(updates, Arc::clone(self.seats.clock()));
+        let clock = Arc::clone(self.seats.clock());
+        let updates = with_keep_alives(updates, clock, admission.expires_at_ms);
         let mut response = events(updates);
         admission.write_to(response.headers_mut());
         Ok(response)
@@ -254,18 +258,23 @@ fn caller(request: &Inbound) -> Result<&Principal, Problem> {
     caller.ok_or_else(|| Problem::new(Code::UNAUTHENTICATED))
 }
 
-/// A retry hint, then the updates, with comments in between.
+/// A retry hint, then the updates, with signs of life in between. It ends with the admission: whoever has been given
+/// more time comes again, and is looked at again.
 fn with_keep_alives(
     updates: SeatUpdates,
     clock: Arc<dyn Clock>,
+    until_ms: UnixMs,
 ) -> impl Stream<Item = SseEvent> + Send {
     let hint = SseEvent::retry(1_000 + u64::from(u16::from_be_bytes(random_bytes())) % 2_000);
     let events = stream::unfold(
         (updates, clock),
-        |(mut updates, clock): (SeatUpdates, Arc<dyn Clock>)| async move {
+        move |(mut updates, clock): (SeatUpdates, Arc<dyn Clock>)| async move {
+            if clock.now_ms() >= until_ms {
+                return None;
+            }
             let event = tokio::select! {
                 update = updates.next() => SseEvent::encoded(update?.frame),
-                () = clock.sleep(KEEP_ALIVE) => SseEvent::keep_alive(),
+                () = clock.sleep(KEEP_ALIVE) => SseEvent::encoded(Bytes::from_static(ALIVE)),
             };
             Some((event, (updates, clock)))
         },

@@ -24,6 +24,8 @@ export class SeatFeed extends EventTarget {
   #source = null;
   #timer = 0;
   #failures = 0;
+  #loadedAt = 0;
+  #resyncs = 0;
   #stopped = true;
   #loading = false;
   #heardAt = 0;
@@ -89,7 +91,7 @@ export class SeatFeed extends EventTarget {
       } else {
         Object.assign(this, snapshot);
       }
-      this.#failures = 0;
+      this.#loadedAt = performance.now();
       this.#tell('states', null);
       this.#follow();
     } catch (error) {
@@ -121,13 +123,18 @@ export class SeatFeed extends EventTarget {
     this.#heardAt = performance.now();
     source.addEventListener('open', () => {
       this.#heardAt = performance.now();
+      this.#failures = 0;
       this.#tell('live');
     });
     source.addEventListener('seats', ({ data }) => {
       this.#heardAt = performance.now();
       this.#apply(JSON.parse(data));
     });
-    source.addEventListener('resync', () => this.#load());
+    // Comments are not told to pages, so the server says by an event that it is there.
+    source.addEventListener('alive', () => {
+      this.#heardAt = performance.now();
+    });
+    source.addEventListener('resync', () => this.#resync());
     source.addEventListener('error', () => {
       if (this.#source !== source) return;
       this.#tell('lost');
@@ -138,8 +145,9 @@ export class SeatFeed extends EventTarget {
 
   #apply({ epoch, from, version, ...lists }) {
     if (epoch === this.epoch && version <= this.version) return;
-    if (epoch !== this.epoch || from !== this.version) {
-      this.#load();
+    // It says the state that seats have now, so it fits whatever is known from its `from` on.
+    if (epoch !== this.epoch || from > this.version) {
+      this.#resync();
       return;
     }
     this.version = version;
@@ -153,6 +161,16 @@ export class SeatFeed extends EventTarget {
       }
     }
     if (changed.length > 0) this.#tell('states', changed);
+  }
+
+  /** Reads the map again, but not together with everybody else, and not again and again at once. */
+  #resync() {
+    this.#source?.close();
+    this.#source = null;
+    this.#resyncs = performance.now() - this.#loadedAt < BACKOFF_CAP_MS ? this.#resyncs + 1 : 0;
+    const pause = Math.min(BACKOFF_CAP_MS, 250 * 2 ** Math.min(this.#resyncs, 5));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#load(), pause * Math.random());
   }
 
   #later() {

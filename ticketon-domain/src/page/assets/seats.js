@@ -337,7 +337,9 @@ async function take(wish) {
     say('');
   } catch (problem) {
     if (problem.code === 'seatsTaken') map.picked.clear();
-    explain(problem);
+    // Without an answer the seats may be held all the same.
+    if (!(problem.status > 0 && problem.status < 500)) await readHolds();
+    if (!hold) explain(problem);
   } finally {
     busy = false;
     list.update();
