@@ -76,7 +76,7 @@ async fn browser_seats_in_every_light() {
         let mut colours = Vec::new();
         for grade in ["vip", "r", "s", "a"] {
             let seat = buyer.free_seats(grade, 20).await.pop().unwrap();
-            buyer.look_closely(&[seat.clone()]).await;
+            buyer.look_closely(std::slice::from_ref(&seat)).await;
             colours.push(buyer.colour_beside(&seat).await);
         }
         colours.sort();

@@ -21,14 +21,23 @@ const TEMPLATE: &str = include_str!("page/assets/seats.html");
 
 /// The files that the page loads.
 const ASSETS: &[(&str, &[u8])] = &[
-    ("hold-client.js", include_bytes!("page/assets/hold-client.js")),
-    ("seat-camera.js", include_bytes!("page/assets/seat-camera.js")),
+    (
+        "hold-client.js",
+        include_bytes!("page/assets/hold-client.js"),
+    ),
+    (
+        "seat-camera.js",
+        include_bytes!("page/assets/seat-camera.js"),
+    ),
     ("seat-feed.js", include_bytes!("page/assets/seat-feed.js")),
     ("seat-grid.js", include_bytes!("page/assets/seat-grid.js")),
     ("seat-list.js", include_bytes!("page/assets/seat-list.js")),
     ("seat-map.js", include_bytes!("page/assets/seat-map.js")),
     ("seat-plan.js", include_bytes!("page/assets/seat-plan.js")),
-    ("seat-sprites.js", include_bytes!("page/assets/seat-sprites.js")),
+    (
+        "seat-sprites.js",
+        include_bytes!("page/assets/seat-sprites.js"),
+    ),
     ("seat-texts.js", include_bytes!("page/assets/seat-texts.js")),
     ("seats.css", include_bytes!("page/assets/seats.css")),
     ("seats.js", include_bytes!("page/assets/seats.js")),

@@ -17,7 +17,7 @@ import { FREE, HELD } from './seat-plan.js';
 
 const FLASH_MS = 600;
 /** Where more change at once, lights would hide what they point at. */
-const MOST_FLASHES = 60;
+const MOST_FLASHES = 24;
 /** Below this width a seat cannot be told from its neighbour: a press looks closer instead. */
 const PICKABLE_PX = { mouse: 7, touch: 14 };
 const CLOSER_PX = 24;
@@ -142,6 +142,7 @@ export class SeatMap extends EventTarget {
     this.#canvas.width = Math.max(1, Math.round(width * this.#ratio));
     this.#canvas.height = Math.max(1, Math.round(height * this.#ratio));
     this.#camera.resize(width, height);
+    this.#point(null);
     this.redraw();
   }
 
