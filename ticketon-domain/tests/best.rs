@@ -4,7 +4,6 @@
 mod rush;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use rush::{Rush, fits, hall, numbers, report, some_seats};
 use ticketon_domain::adapter::memory::MemorySeatStore;
@@ -206,38 +205,4 @@ async fn the_last_seats_go_to_exactly_as_many() {
     rush.verify(&gone, &all).await;
     let got = all.iter().filter(|bought| !bought.seats.is_empty()).count();
     assert_eq!(got, free.min(500));
-}
-
-/// `cargo test --release -p ticketon-domain --test best -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn time_of_a_choice() {
-    let hall = hall(50_000);
-    for sold in [0, 500, 950, 999] {
-        let mut bits = empty(&hall);
-        mark_taken(&mut bits, &some_seats(50_000, sold, 1));
-        for (count, places) in [(1, 1), (2, 1), (2, 64), (2, 16_384), (4, 8_192)] {
-            let (ranking, mut random) =
-                (hall.rank(&BestRequest::new(count), |_| Some(1)), numbers(1));
-            let began = Instant::now();
-            let rounds = 500;
-            let found = (0..rounds)
-                .filter_map(|_| ranking.choose(&bits, Orphans::Lenient, places, &mut random))
-                .count();
-            let each = began.elapsed() / rounds;
-            println!(
-                "50,000 seats, {sold} in 1,000 sold, {count} of {places} places: {each:?} ({found} found)"
-            );
-        }
-    }
-    let began = Instant::now();
-    let fresh = Ranker::new(Arc::clone(hall.layout()));
-    println!("a ranker: {:?}", began.elapsed());
-    let began = Instant::now();
-    let ranking = fresh.rank(&BestRequest::new(2), |_| Some(1));
-    println!(
-        "a ranking of {} runs: {:?}",
-        ranking.tiers()[0].len(),
-        began.elapsed()
-    );
 }
