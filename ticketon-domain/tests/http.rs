@@ -110,9 +110,33 @@ async fn a_quiet_stream_says_every_fifteen_seconds_that_it_lives() {
         assert!(futures_util::poll!(next.as_mut()).is_pending());
         world.clock.advance(Duration::from_millis(1));
         let sign = next.await.unwrap().to_bytes();
-        assert!(sign.starts_with(b": keep-alive\n"), "{sign:?}");
+        // For proxies, and for pages.
+        assert_eq!(sign, ": keep-alive\nevent: alive\ndata: {}\n\n");
     }
     // A stop ends it, rather than let it fall silent.
     world.seats.shutdown().await;
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_the_admission_that_opened_it() {
+    let world = world().await;
+    let mut events = updates(&world).await;
+    let hint = events.next().await;
+    assert!(hint.is_some_and(|hint| hint.retry_ms.is_some()));
+    assert!(events.next().await.is_some(), "a resync");
+    // It claimed the admission, so it outlasts the time to do so.
+    let mut seconds = 0;
+    loop {
+        let mut next = std::pin::pin!(events.next());
+        assert!(futures_util::poll!(next.as_mut()).is_pending());
+        world.clock.advance(Duration::from_secs(15));
+        seconds += 15;
+        match next.await {
+            Some(sign) => assert!(sign.to_bytes().starts_with(b": keep-alive\n")),
+            None => break,
+        }
+    }
+    // 600 seconds is how long an admission lasts, and its token a little less.
+    assert_eq!(seconds, 600);
 }

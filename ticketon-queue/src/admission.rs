@@ -88,12 +88,17 @@ struct Payload {
     exp: f64,
 }
 
+/// When the token of a lease expires: a little before the lease, for clocks that differ.
+pub(crate) fn token_expires_at_ms(lease: &Lease) -> UnixMs {
+    let deadline = lease.deadline_ms();
+    let margin = (deadline - lease.admitted_at_ms).clamp(0, SKEW_MS * 10) / 10;
+    deadline - margin
+}
+
 impl AdmissionKeys {
     /// Signs a lease.
     #[must_use]
     pub fn sign_lease(&self, event: &EventId, user: &UserId, lease: &Lease, now: UnixMs) -> String {
-        let deadline = lease.deadline_ms();
-        let margin = (deadline - lease.admitted_at_ms).clamp(0, SKEW_MS * 10) / 10;
         self.sign(
             KIND,
             &Payload {
@@ -103,7 +108,7 @@ impl AdmissionKeys {
                 epc: lease.epoch,
                 clm: lease.claimed,
                 iat: seconds(now),
-                exp: seconds(deadline - margin),
+                exp: seconds(token_expires_at_ms(lease)),
             },
         )
     }

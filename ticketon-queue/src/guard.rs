@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::admission::{AdmissionClaims, Holder, SKEW_MS};
+use crate::admission::{AdmissionClaims, Holder, SKEW_MS, token_expires_at_ms};
 use crate::clock::UnixMs;
 use crate::error::QueueError;
 use crate::http::{
@@ -99,7 +99,7 @@ pub struct Admission {
     pub fence: u64,
     /// The room's epoch.
     pub epoch: u64,
-    /// When the token expires.
+    /// When the token expires: the one that the answer carries, if it carries one.
     pub expires_at_ms: UnixMs,
     /// Headers for the answer, when the call claimed the admission or found it extended.
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -292,12 +292,15 @@ impl Guard {
                 }
                 self.keep(&claims, &lease, now, cache_ms);
                 let extended = lease.deadline_ms() - claims.expires_at_ms > SKEW_MS;
-                let headers = if claims.claimed && !extended {
-                    Vec::new()
-                } else {
-                    self.claimed_headers(&claims, &lease, now)
-                };
-                Ok(admission(claims, headers))
+                if claims.claimed && !extended {
+                    return Ok(admission(claims, Vec::new()));
+                }
+                let headers = self.claimed_headers(&claims, &lease, now);
+                let expires_at_ms = token_expires_at_ms(&lease);
+                Ok(Admission {
+                    expires_at_ms,
+                    ..admission(claims, headers)
+                })
             }
             Ok(None) => {
                 Err(Problem::new(Code::ADMISSION_REQUIRED).detail("the admission has ended"))

@@ -316,12 +316,17 @@ pub(crate) fn since(map: &Value) -> String {
     format!("?since={}-{}", map["epoch"], map["version"])
 }
 
-/// The next message of a stream.
+/// The next message of a stream, apart from signs of life.
 #[track_caller]
 pub(crate) fn next(stream: &mut SseClient) -> impl Future<Output = SseEvent> {
     let caller = std::panic::Location::caller();
     async move {
-        let event = stream.next_event(SOON).await;
-        event.unwrap_or_else(|| panic!("at {caller}: no event came"))
+        loop {
+            match stream.next_event(SOON).await {
+                Some(event) if event.event == "alive" => {}
+                Some(event) => return event,
+                None => panic!("at {caller}: no event came"),
+            }
+        }
     }
 }

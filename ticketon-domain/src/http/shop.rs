@@ -269,12 +269,17 @@ fn with_keep_alives(
     let events = stream::unfold(
         (updates, clock),
         move |(mut updates, clock): (SeatUpdates, Arc<dyn Clock>)| async move {
-            if clock.now_ms() >= until_ms {
+            let left_ms = until_ms.saturating_sub(clock.now_ms());
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            if left.is_zero() {
                 return None;
             }
             let event = tokio::select! {
                 update = updates.next() => SseEvent::encoded(update?.frame),
-                () = clock.sleep(KEEP_ALIVE) => SseEvent::encoded(Bytes::from_static(ALIVE)),
+                () = clock.sleep(left.min(KEEP_ALIVE)) => match clock.now_ms() < until_ms {
+                    true => SseEvent::encoded(Bytes::from_static(ALIVE)),
+                    false => return None,
+                },
             };
             Some((event, (updates, clock)))
         },
