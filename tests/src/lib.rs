@@ -15,7 +15,7 @@
 //! | a master with replicas and Sentinels, to move | [`RedisSentinel`] |
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
 //! | a program that only tests use | [`test_program`] |
-//! | an answer to a call, read to its end | [`answer`] |
+//! | an answer to a call, read to its end | [`answer()`] |
 //! | a stream of server-sent events | [`SseClient`] |
 //! | a page in headless Chromium | [`Browser`] |
 //! | a slow way to a server | [`SlowProxy`] |
