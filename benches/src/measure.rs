@@ -7,13 +7,19 @@ use hdrhistogram::Histogram;
 /// How often subject and baseline take turns.
 pub(crate) const ROUNDS: usize = 7;
 
+/// The longest time that is told apart: a minute.
+const MAX_NS: u64 = 60_000_000_000;
+
 /// Times of single calls, in nanoseconds.
 #[derive(Debug)]
 pub(crate) struct Times(Histogram<u64>);
 
 impl Times {
     pub(crate) fn new() -> Self {
-        Self(Histogram::new(3).unwrap_or_else(|error| panic!("three digits are allowed: {error}")))
+        Self(
+            Histogram::new_with_bounds(1, MAX_NS, 3)
+                .unwrap_or_else(|error| panic!("bounds and digits are fine: {error}")),
+        )
     }
 
     pub(crate) fn add(&mut self, time: Duration) {

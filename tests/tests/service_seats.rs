@@ -31,8 +31,9 @@ const SOON: Duration = Duration::from_secs(15);
 const FIRST_MINUTE: Duration = Duration::from_secs(75);
 /// A telephone and a laptop.
 const SIZES: [(u32, u32); 2] = [(390, 844), (1280, 800)];
-/// A frame of a hall of 20,000 seats takes less in the median.
-const FRAME_MS: f64 = 12.0;
+/// A frame of a hall of 20,000 seats takes less in the median than this many of the loops that are timed beside it: a
+/// busy machine slows both.
+const FRAME_LOOPS: f64 = 4.0;
 const ADMIN_TOKEN: &str = "a-key-for-the-operator-of-a-test";
 
 #[tokio::test]
@@ -566,13 +567,16 @@ async fn browser_seats_of_a_large_house_move_smoothly() {
         ("drag with changes", live),
     ] {
         assert!(frames.len() >= 10, "{what}: {frames:?}");
-        frames.sort_by(f64::total_cmp);
-        let (median, worst) = (frames[frames.len() / 2], frames[frames.len() - 1]);
+        frames.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let (median, worst) = (frames[frames.len() / 2].0, frames[frames.len() - 1].0);
+        frames.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        let one_loop = frames[frames.len() / 2].1;
+        let ratio = median / one_loop;
         eprintln!(
-            "{what}: median {median:.1} ms, worst {worst:.1} ms of {} frames",
+            "{what}: {ratio:.2} loops: median {median:.1} ms, worst {worst:.1} ms of {} frames, a loop {one_loop:.1} ms",
             frames.len()
         );
-        assert!(median < FRAME_MS, "{what}: median {median} ms");
+        assert!(ratio < FRAME_LOOPS, "{what}: {ratio} loops, {median} ms");
     }
     buyer.expect_quiet_console().await;
 }

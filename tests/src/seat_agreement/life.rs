@@ -102,7 +102,8 @@ impl<'a> Life<'a> {
                 }
             }
             Step::Late(by, back) => {
-                if let Some(call) = self.sent.get(usize::from(*back)).cloned() {
+                let call = self.sent.get(usize::from(*back)).cloned();
+                if let Some(call) = call.filter(|call| !self.ends_an_order(call)) {
                     self.met.repeated += 1;
                     self.send_remembered(*by, call).await?;
                 }
@@ -210,13 +211,11 @@ impl<'a> Life<'a> {
             Verb::Release(hold, right) => Call::Release(epoch, self.key(*hold, *right)),
             Verb::Pin(hold, right) => Call::Pin(epoch, self.key(*hold, *right)),
             Verb::Unpin(hold, right, ttl_ms) => {
-                // Only the order unpins, and not while it may still succeed.
-                let fence = self.hold(*hold).map_or(0, |hold| hold.fence);
-                let is_order = self.paying.iter().any(|order| order.fence == fence);
-                if *right == Right::Own && (is_order || self.ledger.has_sold(fence)) {
+                let unpin = Call::Unpin(epoch, self.key(*hold, *right), *ttl_ms);
+                if self.ends_an_order(&unpin) {
                     return None;
                 }
-                Call::Unpin(epoch, self.key(*hold, *right), *ttl_ms)
+                unpin
             }
             Verb::Block(mask) => Call::Block(epoch, of(*mask)),
             Verb::Unblock(mask) => Call::Unblock(epoch, of(*mask)),
@@ -229,6 +228,18 @@ impl<'a> Life<'a> {
             Verb::Sync(batch) => {
                 Call::Sync(epoch, batch.iter().map(|one| self.message(one)).collect())
             }
+        })
+    }
+
+    /// Whether a call unpins a hold with the right fence while its order may still succeed, or has: only the order
+    /// unpins, and it waits for the answer before it pins again.
+    fn ends_an_order(&self, call: &Call) -> bool {
+        let Call::Unpin(_, key, _) = call else {
+            return false;
+        };
+        key.fence.is_some_and(|fence| {
+            let is_paid_for = self.paying.iter().any(|order| order.fence == fence);
+            is_paid_for || self.ledger.has_sold(fence)
         })
     }
 
