@@ -132,7 +132,9 @@ pub(crate) fn shown(time: Duration) -> String {
         format!("{:.0} ms", micros / 1e3)
     } else if micros >= 1e3 {
         format!("{:.1} ms", micros / 1e3)
-    } else {
+    } else if micros >= 1.0 {
         format!("{micros:.1} µs")
+    } else {
+        format!("{} ns", time.as_nanos())
     }
 }
