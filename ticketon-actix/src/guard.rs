@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::LOCATION;
-use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
 use futures_util::future::{LocalBoxFuture, Ready, ok};
 use ticketon_queue::guard::{Check, Door, GuardRequest, StoreDown};
+use ticketon_queue::http::see_other;
 use ticketon_queue::{EventId, WaitingQueue, guard as contract};
 
 use crate::convert;
@@ -134,17 +134,10 @@ where
                     convert::append(response.headers_mut(), admission.headers());
                     return Ok(response.map_into_left_body());
                 }
-                Door::Redirect(uri) => see_other(&uri.to_string()),
+                Door::Redirect(to) => convert::response(see_other(&to)),
                 Door::Refuse(problem) => convert::response(problem.into_response()),
             };
             Ok(request.into_response(refusal).map_into_right_body())
         })
     }
-}
-
-/// The waiting page, at this address.
-fn see_other(address: &str) -> HttpResponse {
-    HttpResponse::SeeOther()
-        .insert_header((LOCATION, address))
-        .finish()
 }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::{OriginalUri, Request};
-use axum::http::header::LOCATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::BoxFuture;
 use ticketon_queue::guard::{Check, Door, GuardRequest, StoreDown};
+use ticketon_queue::http::see_other;
 use ticketon_queue::{EventId, WaitingQueue, guard as contract};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -137,18 +136,9 @@ where
                     admission.write_to(response.headers_mut());
                     Ok(response)
                 }
-                Door::Redirect(uri) => Ok(see_other(&uri.to_string())),
+                Door::Redirect(to) => Ok(convert::response(see_other(&to))),
                 Door::Refuse(problem) => Ok(Problem(problem).into_response()),
             }
         })
     }
-}
-
-/// The waiting page, at this address.
-fn see_other(address: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    if let Ok(location) = HeaderValue::from_str(address) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    response
 }

@@ -17,7 +17,7 @@ mod wire;
 pub use crate::guard::percent_encode;
 pub use admin::{AdminHttp, AdminToken};
 pub use headers::{
-    ADMISSION_HEADER, AdmissionSource, accepts, admission_cookie, admission_from, cookie,
+    ADMISSION_HEADER, AdmissionSource, accepts, admission_cookie, admission_from, cookie, is_known,
     is_prefetch, is_same_origin, prefers_page, safe_return,
 };
 pub use identity::{GUEST_COOKIE, Guest, Guests, Principal, bearer};

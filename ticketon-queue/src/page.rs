@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use crate::http::{
-    Access, Body, Code, Endpoint, Inbound, Op, Problem, Route, not_found, safe_return,
+    Access, Body, Code, Endpoint, Inbound, Op, Problem, Route, is_known, not_found, safe_return,
 };
 use crate::id::EventId;
 
@@ -303,11 +303,7 @@ pub fn file(request: &HeaderMap, name: &str, bytes: &'static [u8]) -> Response<B
     let digest = Sha256::digest(bytes);
     let tag: String = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
     let tag = format!("\"{tag}\"");
-    let known = request
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.split(',').any(|other| other.trim() == tag));
-    let mut response = if known {
+    let mut response = if is_known(request, &tag) {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use ticketon_queue::guard::{Admission, Door, Guard, GuardRequest};
 use ticketon_queue::http::{
     Body, Code, Endpoint, Inbound, Op, Principal, Problem, Route, SseEvent, accepts, empty,
-    event_of, events, is_same_origin, json_response, without_body,
+    event_of, events, is_known, is_same_origin, json_response, without_body,
 };
 use ticketon_queue::id::random_bytes;
 use ticketon_queue::{Clock, EventId, FieldError, UnixMs};
@@ -125,7 +125,7 @@ impl ShopHttp {
         } else {
             "no-cache"
         };
-        if is_known(request, &tag) {
+        if is_known(&request.headers, &tag) {
             return Ok(tagged(empty(StatusCode::NOT_MODIFIED), &tag, caching));
         }
         let body = Body::Full(self.maps.json(&layout));
@@ -140,7 +140,7 @@ impl ShopHttp {
         self.shown(event).await?;
         let view = self.seats.snapshot(event).await?.done()?;
         let tag = etag(view.snapshot());
-        let mut response = if is_known(request, &tag) {
+        let mut response = if is_known(&request.headers, &tag) {
             empty(StatusCode::NOT_MODIFIED)
         } else if accepts(&request.headers, SNAPSHOT_TYPE) {
             typed(Body::Full(view.binary(encode_snapshot)), SNAPSHOT_TYPE)
@@ -285,16 +285,6 @@ fn with_keep_alives(
         },
     );
     stream::once(async { hint }).chain(events)
-}
-
-/// Whether the caller has the answer with this tag. A proxy that compresses makes tags weak.
-fn is_known(request: &Inbound, tag: &str) -> bool {
-    let known = request.headers.get_all(header::IF_NONE_MATCH).iter();
-    known
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
 }
 
 fn typed(body: Body, content_type: &'static str) -> Response<Body> {

@@ -122,6 +122,17 @@ pub fn prefers_page(method: &Method, headers: &HeaderMap) -> bool {
     reads && accepts(headers, "text/html")
 }
 
+/// Whether the caller has the answer with this entity tag (`If-None-Match`). A proxy that compresses makes tags weak.
+#[must_use]
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter();
+    known
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|other| other == "*" || other.strip_prefix("W/").unwrap_or(other) == tag)
+}
+
 /// Whether `Accept` names this type.
 #[must_use]
 pub fn accepts(headers: &HeaderMap, kind: &str) -> bool {
