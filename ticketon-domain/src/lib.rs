@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod event;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod outbox;
 #[cfg(feature = "page")]
 pub mod page;
 pub mod seat;
