@@ -4,6 +4,7 @@
 //! never imported by an aggregate. The waiting room is [`ticketon_queue`]'s.
 
 pub mod adapter;
+pub mod audit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod event;
@@ -12,5 +13,6 @@ pub mod http;
 pub mod outbox;
 #[cfg(feature = "page")]
 pub mod page;
+pub mod purchase;
 pub mod seat;
 pub mod venue;

@@ -1,0 +1,32 @@
+//! Purchases: orders that are paid exactly once, or given back, whatever crashes.
+//!
+//! [`OrderRecord`] is the pure state machine; [`PurchaseStore`] and [`PaymentProvider`] are the ports that
+//! backends implement. Nothing here knows of SQL, of HTTP or of one provider.
+
+pub mod command;
+pub mod event;
+pub mod id;
+pub mod message;
+pub mod order;
+pub mod provider;
+pub mod record;
+pub mod state;
+pub mod store;
+pub mod work;
+
+pub use command::{Command, Refused};
+pub use event::{Line, OrderEvent};
+pub use id::{OrderId, PaymentKey, RefundId, TicketId};
+pub use message::SeatMessage;
+pub use order::{Claim, Failure, Order, Refund, Ticket};
+pub use provider::{
+    CancelPayment, Cancellation, CheckoutInfo, ConfirmPayment, Payment, PaymentProvider,
+    PaymentStatus, ProviderError,
+};
+pub use record::{Change, OrderRecord};
+pub use state::{OrderState, RefundCause, RefundState, TRANSITIONS, TicketState};
+pub use store::{
+    Begun, Changed, Created, MAX_DUE, MAX_MESSAGES, MAX_ORDERS, OrderPage, PendingMessage,
+    PurchaseStore, RequestKey,
+};
+pub use work::{Attention, Lease, Work};
