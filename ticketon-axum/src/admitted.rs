@@ -49,6 +49,10 @@ impl Holder for Admitted {
     fn user(&self) -> &UserId {
         &self.0.user
     }
+
+    fn admission_fence(&self) -> Option<u64> {
+        Some(self.0.fence)
+    }
 }
 
 impl Deref for Admitted {

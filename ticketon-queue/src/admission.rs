@@ -54,6 +54,11 @@ pub trait Holder {
 
     /// The person.
     fn user(&self) -> &UserId;
+
+    /// The fence of their admission, where they have one: what completes it compares this.
+    fn admission_fence(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Holder for (EventId, UserId) {

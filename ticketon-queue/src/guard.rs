@@ -133,6 +133,10 @@ impl Holder for Admission {
     fn user(&self) -> &UserId {
         &self.user
     }
+
+    fn admission_fence(&self) -> Option<u64> {
+        Some(self.fence)
+    }
 }
 
 impl std::fmt::Debug for Admission {

@@ -109,6 +109,13 @@ pub enum Command {
         /// The ticket.
         ticket: TicketId,
     },
+    /// Something is not as it should be: an operator should look.
+    Attend {
+        /// For programs.
+        code: String,
+        /// For people.
+        detail: String,
+    },
     /// An operator wants it looked at now.
     Retry,
 }

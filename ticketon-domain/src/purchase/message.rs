@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use ticketon_queue::{UnixMs, UserId};
 
 use super::event::OrderEvent;
-use super::order::Order;
+use super::record::OrderRecord;
 use super::state::OrderState;
 use crate::seat::HoldId;
 use crate::venue::SeatLabel;
@@ -26,6 +26,8 @@ pub enum SeatMessage {
         fence: u64,
         /// Which.
         seats: Vec<SeatLabel>,
+        /// The admission that has fulfilled its purpose.
+        admission: Option<u64>,
     },
     /// Seats that were sold or kept under this fence are not any more.
     Released {
@@ -49,45 +51,44 @@ pub enum SeatMessage {
     },
 }
 
-/// What follows for the map from an event that made `after` of `before`.
+/// What follows for the map from an event that made an order, which was in a state before, what it is now.
 pub(super) fn seat_messages(
-    before: &Order,
-    after: &Order,
-    user: &UserId,
+    before: OrderState,
+    record: &OrderRecord,
     event: &OrderEvent,
 ) -> Vec<SeatMessage> {
-    let (user, fence) = (user.clone(), after.fence);
+    let (order, user, fence) = (&record.order, record.user.clone(), record.order.fence);
     match event {
-        OrderEvent::Paid { .. } => vec![SeatMessage::Sold {
-            user,
-            fence,
-            seats: after.seats(),
-        }],
-        OrderEvent::Failed { .. } if before.state == OrderState::Confirming => {
+        OrderEvent::Paid { .. } => {
+            vec![SeatMessage::Sold {
+                user,
+                fence,
+                seats: order.seats(),
+                admission: record.admission,
+            }]
+        }
+        OrderEvent::Failed { .. } if before == OrderState::Confirming => {
             // A map that was rebuilt meanwhile has the seats as sold; one that was not, as a pinned hold.
             let released = SeatMessage::Released {
                 user: user.clone(),
                 fence,
-                seats: after.seats(),
+                seats: order.seats(),
             };
             let unpin = SeatMessage::Unpin {
                 user,
-                hold: after.hold,
+                hold: order.hold,
                 fence,
-                until_ms: after.hold_until_ms,
+                until_ms: order.hold_until_ms,
             };
             vec![released, unpin]
         }
         OrderEvent::Refunded { refund_id, .. } => {
-            let refund = after.refunds.iter().find(|refund| refund.id == *refund_id);
+            let refund = order.refunds.iter().find(|refund| refund.id == *refund_id);
             let ids = refund
                 .map(|refund| refund.tickets.as_slice())
                 .unwrap_or_default();
-            let seats: Vec<SeatLabel> = ids
-                .iter()
-                .filter_map(|id| after.ticket(id))
-                .map(|ticket| ticket.seat.clone())
-                .collect();
+            let tickets = ids.iter().filter_map(|id| order.ticket(id));
+            let seats: Vec<SeatLabel> = tickets.map(|ticket| ticket.seat.clone()).collect();
             if seats.is_empty() {
                 Vec::new()
             } else {

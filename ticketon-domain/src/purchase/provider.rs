@@ -152,6 +152,14 @@ pub enum ProviderError {
         /// When asking again makes sense.
         retry_after: Option<Duration>,
     },
+    /// The provider did not do it, for good under this idempotency key only: under another it may be asked again.
+    #[error("not now, says the provider: {code}: {message}")]
+    NotNow {
+        /// The provider's code.
+        code: String,
+        /// The provider's message, for people.
+        message: String,
+    },
     /// The provider does not accept who we are or how we ask; this call moved no money. An operator must mend it.
     #[error("the provider does not accept our calls: {code}: {message}")]
     Misconfigured {
@@ -168,6 +176,7 @@ impl ProviderError {
     pub fn code(&self) -> &str {
         match self {
             Self::Refused { code, .. }
+            | Self::NotNow { code, .. }
             | Self::Unknown { code, .. }
             | Self::Misconfigured { code, .. } => code,
         }
@@ -178,6 +187,7 @@ impl ProviderError {
     pub fn message(&self) -> &str {
         match self {
             Self::Refused { message, .. }
+            | Self::NotNow { message, .. }
             | Self::Unknown { message, .. }
             | Self::Misconfigured { message, .. } => message,
         }

@@ -29,6 +29,9 @@ pub struct OrderRecord {
     pub head: ChainHash,
     /// The reasons of its refunds, by their ids.
     pub reasons: Vec<(RefundId, String)>,
+    /// The admission that its buyer came in by.
+    #[serde(default)]
+    pub admission: Option<u64>,
     /// What ties its logs and messages to the request that made it.
     pub correlation: Option<String>,
 }
@@ -57,6 +60,7 @@ impl OrderRecord {
         user: UserId,
         now_ms: UnixMs,
         event: &OrderEvent,
+        admission: Option<u64>,
         correlation: Option<String>,
     ) -> Result<Change, Impossible> {
         let order = Order::initiated(id, now_ms, event).ok_or(Impossible {
@@ -71,6 +75,7 @@ impl OrderRecord {
             user,
             work: Work::default(),
             reasons: Vec::new(),
+            admission,
             correlation,
         };
         Ok(Change {
@@ -98,9 +103,9 @@ impl OrderRecord {
         let mut news = Vec::with_capacity(events.len());
         let mut messages = Vec::new();
         for event in &events {
-            let before = next.order.clone();
+            let before = next.order.state;
             next.order.apply(now_ms, event)?;
-            messages.extend(seat_messages(&before, &next.order, &self.user, event));
+            messages.extend(seat_messages(before, &next, event));
             let entry = entry(&next.order, now_ms, event, next.head);
             next.head = entry.hash;
             news.push(next.news(&entry));
@@ -297,6 +302,15 @@ impl OrderRecord {
                 self.is_in(&[OrderState::Paid, OrderState::PartiallyRefunded])?;
                 self.is_valid(ticket)?;
                 Ok(vec![OrderEvent::TicketUsed { ticket_id: *ticket }])
+            }
+            Command::Attend { code, detail } => {
+                let (code, detail) = (code.clone(), detail.clone());
+                self.work.attention = Some(Attention {
+                    code,
+                    detail,
+                    since_ms: now_ms,
+                });
+                Ok(Vec::new())
             }
             Command::Retry => {
                 let failed = self.order.state == OrderState::Failed && self.order.payment.is_some();
