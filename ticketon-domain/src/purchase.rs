@@ -12,6 +12,7 @@ pub mod provider;
 pub mod record;
 pub mod state;
 pub mod store;
+pub mod ticket_code;
 pub mod work;
 
 pub use command::{Command, Refused};
@@ -29,4 +30,5 @@ pub use store::{
     Begun, Changed, Created, MAX_DUE, MAX_MESSAGES, MAX_ORDERS, OrderPage, PendingMessage,
     PurchaseStore, RequestKey,
 };
+pub use ticket_code::{TicketCode, TicketCodeError, TicketKeys, TicketPublicKeys, qr_svg};
 pub use work::{Attention, Lease, Work};
