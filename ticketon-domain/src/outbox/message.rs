@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 use ticketon_queue::{FieldError, UnixMs};
@@ -88,6 +89,16 @@ impl Aggregate {
 impl fmt::Display for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind, self.id)
+    }
+}
+
+impl FromStr for Aggregate {
+    type Err = FieldError;
+
+    /// Reads what it displays as: `order/42`.
+    fn from_str(text: &str) -> Result<Self, FieldError> {
+        let (kind, id) = text.split_once('/').unwrap_or((text, ""));
+        Self::new(kind, id)
     }
 }
 
