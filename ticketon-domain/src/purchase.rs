@@ -1,15 +1,17 @@
 //! Purchases: orders that are paid exactly once, or given back, whatever crashes.
 //!
-//! [`OrderRecord`] is the pure state machine; [`PurchaseStore`] and [`PaymentProvider`] are the ports that
+//! [`Purchases`] is the handle; [`OrderRecord`] is the pure state machine; [`PurchaseStore`] and [`PaymentProvider`] are the ports that
 //! backends implement. Nothing here knows of SQL, of HTTP or of one provider.
 
 pub mod command;
+pub mod correlation;
 pub mod event;
 pub mod id;
 pub mod message;
 pub mod order;
 pub mod provider;
 pub mod record;
+mod service;
 pub mod state;
 pub mod store;
 pub mod ticket_code;
@@ -25,6 +27,10 @@ pub use provider::{
     PaymentStatus, ProviderError,
 };
 pub use record::{Change, OrderRecord};
+pub use service::{
+    AdminOrder, AdminOrders, AttentionView, Confirm, EntryView, OrderView, OrderViews, PaymentView,
+    PurchaseError, Purchases, PurchasesBuilder, RefundView, SeatView, TicketView, VerifiedTicket,
+};
 pub use state::{OrderState, RefundCause, RefundState, TRANSITIONS, TicketState};
 pub use store::{
     Begun, Changed, Created, MAX_DUE, MAX_MESSAGES, MAX_ORDERS, OrderPage, PendingMessage,

@@ -16,6 +16,7 @@ use super::command::{Command, Refused};
 use super::message::SeatMessage;
 use super::record::{Change, OrderRecord};
 use super::{OrderId, PaymentKey, TicketId};
+use crate::audit::Entry;
 use crate::seat::HoldId;
 use crate::venue::SeatLabel;
 
@@ -144,6 +145,14 @@ pub trait PurchaseStore: Send + Sync + std::fmt::Debug + 'static {
         before: Option<&OrderId>,
         limit: usize,
     ) -> Result<OrderPage, StoreError>;
+
+    /// What happened to an order: its audit entries after a number, in order; at most `limit`.
+    async fn entries(
+        &self,
+        order: &OrderId,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
 
     /// The orders that an operator should look at, the newest first.
     async fn attention(

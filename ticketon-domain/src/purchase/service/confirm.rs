@@ -1,0 +1,377 @@
+//! From an order to its tickets: reserve, pin, charge, write down.
+//!
+//! Before the provider is called, the order is bound to the payment and its seats are reserved in the store and pinned
+//! in the map. Afterwards only what the provider says for good decides. Whatever breaks off in between leaves a lease
+//! that lapses; whoever takes the order up then goes forward from here.
+
+use ticketon_queue::{StoreError, UserId};
+
+use super::{OrderView, PurchaseError, Purchases, Shared};
+use crate::event::EventStatus;
+use crate::purchase::command::{Command, Refused};
+use crate::purchase::order::Claim;
+use crate::purchase::provider::{ConfirmPayment, Payment, PaymentStatus, ProviderError};
+use crate::purchase::work::pause;
+use crate::purchase::{Changed, OrderId, OrderRecord, OrderState, PaymentKey};
+use crate::seat::{HoldKey, Outcome, Refusal};
+
+/// After so many attempts, a payment that the provider does not know counts as never made.
+const UNKNOWN_TO_PROVIDER: u32 = 3;
+
+/// A payment that its buyer has authorized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// What is paid.
+    pub order: OrderId,
+    /// The payment's key at the provider.
+    pub key: PaymentKey,
+    /// The amount that the caller believes, in minor units: it is only compared.
+    pub amount: u64,
+}
+
+/// What an attempt to be paid showed.
+enum Verdict {
+    /// Charged.
+    Paid(Box<Payment>),
+    /// Nothing was charged, and nothing will be, as far as the provider says.
+    Unpaid { code: String, message: String },
+    /// Nobody knows.
+    Unknown {
+        code: String,
+        detail: String,
+        attend: bool,
+    },
+}
+
+impl Purchases {
+    /// Charges an authorized payment and makes the tickets good. Asked again, also at once by several, it charges once
+    /// and answers the same. An answer that is still `confirming` is decided by the worker: ask again by
+    /// [`get`](Self::get).
+    ///
+    /// # Errors
+    /// [`PurchaseError`]: refused before the provider was asked, declined by it, or a store failed.
+    pub async fn confirm(
+        &self,
+        user: &UserId,
+        confirm: &Confirm,
+    ) -> Result<OrderView, PurchaseError> {
+        let shared = &self.0.shared;
+        let before = shared.own(user, &confirm.order).await?;
+        if before.order.state == OrderState::Pending {
+            shared.check_sale(&before).await?;
+        }
+        let command = Command::Confirm {
+            user: user.clone(),
+            provider: shared.provider.name().to_owned(),
+            key: confirm.key.clone(),
+            amount: confirm.amount,
+            lease_ms: shared.lease_ms,
+        };
+        let settled = match shared.changed(&confirm.order, &command).await? {
+            Changed::Done(record) => shared.settle(*record).await?,
+            Changed::SeatsTaken(seats) => {
+                let seats_text: Vec<String> = seats.iter().map(ToString::to_string).collect();
+                let message = format!("others have tickets for {}", seats_text.join(", "));
+                shared.reject(&confirm.order, "seatsTaken", message).await?;
+                return Err(PurchaseError::SeatsTaken { seats });
+            }
+            Changed::Refused(Refused::TooLate { pay_until_ms }, _) => {
+                shared.changed(&confirm.order, &Command::Expire).await?;
+                return Err(PurchaseError::TooLate { pay_until_ms });
+            }
+            // It was decided before: the same answer again.
+            Changed::Refused(Refused::State { .. }, record) if is_for(&record, &confirm.key) => {
+                *record
+            }
+            Changed::Refused(Refused::State { .. }, record) if record.order.payment.is_some() => {
+                return Err(PurchaseError::PaymentTaken);
+            }
+            Changed::Refused(
+                Refused::State {
+                    state: OrderState::Expired,
+                },
+                record,
+            ) => {
+                return Err(PurchaseError::TooLate {
+                    pay_until_ms: record.order.pay_until_ms,
+                });
+            }
+            Changed::Refused(refused, _) => return Err(refused.into()),
+            Changed::PaymentTaken => return Err(PurchaseError::PaymentTaken),
+            Changed::Unknown => return Err(PurchaseError::UnknownOrder),
+        };
+        match (settled.order.state, &settled.order.failure) {
+            (OrderState::Failed, Some(failure)) => Err(PurchaseError::Declined {
+                code: failure.code.clone(),
+                message: failure.message.clone(),
+            }),
+            _ => Ok(shared.view(&settled)),
+        }
+    }
+}
+
+fn is_for(record: &OrderRecord, key: &PaymentKey) -> bool {
+    record
+        .order
+        .payment
+        .as_ref()
+        .is_some_and(|claim| claim.key == *key)
+}
+
+impl Shared {
+    /// Refuses to sell what is not offered any more as it was when the order was made.
+    async fn check_sale(&self, record: &OrderRecord) -> Result<(), PurchaseError> {
+        let event = self.seats.event(&record.order.event).await?;
+        let same = event.sales_version() == record.order.sales_version;
+        if same && event.status() != EventStatus::Cancelled {
+            return Ok(());
+        }
+        let message = "the event has changed since the order was made";
+        self.reject(&record.order.id, "salesChanged", message.to_owned())
+            .await?;
+        Err(PurchaseError::SalesChanged)
+    }
+
+    /// Ends an order that no payment is bound to.
+    async fn reject(
+        &self,
+        order: &OrderId,
+        code: &str,
+        message: String,
+    ) -> Result<(), PurchaseError> {
+        let fail = Command::Fail {
+            fence: None,
+            code: code.to_owned(),
+            message,
+            late_check_ms: None,
+        };
+        // Refused when another call has ended it or begun to pay: then that decides.
+        self.changed(order, &fail).await?;
+        Ok(())
+    }
+
+    /// Goes forward with an order that is being paid, under the lease that was just taken.
+    pub(super) async fn settle(&self, record: OrderRecord) -> Result<OrderRecord, PurchaseError> {
+        let Some(claim) = record.order.payment.clone() else {
+            return Ok(record);
+        };
+        let fence = record.work.fence;
+        let is_first = fence == 1;
+        let pinned = self.pin(&record).await;
+        let verdict = match pinned {
+            Ok(Outcome::Done(())) => self.charge(&record, &claim, is_first).await,
+            // Nobody was charged: the provider was not asked.
+            Ok(Outcome::Refused(refusal)) if is_first => unpaid("seatsUnavailable", &refusal),
+            Err(error) if is_first => unpaid("seatsUnavailable", &error),
+            // Somebody may have been: an attempt before this one went further.
+            Ok(Outcome::Refused(Refusal::NotReady { .. })) => {
+                Some(unknown("mapNotReady", "the seat map is being prepared"))
+            }
+            Ok(Outcome::Refused(refusal)) => Some(
+                self.ask(
+                    &record,
+                    &claim,
+                    Some(("seatsUnavailable", refusal.to_string())),
+                )
+                .await,
+            ),
+            Err(error) => Some(unknown("storeUnavailable", &error.to_string())),
+        };
+        match verdict {
+            Some(verdict) => self.write_down(record, fence, verdict).await,
+            // The lease has lapsed: whoever has it now decides.
+            None => Ok(self.store.order(&record.order.id).await?.unwrap_or(record)),
+        }
+    }
+
+    /// Keeps the hold from ending while it is paid for.
+    async fn pin(&self, record: &OrderRecord) -> Result<Outcome<()>, PurchaseError> {
+        let order = &record.order;
+        let key = HoldKey {
+            id: order.hold,
+            user: record.user.clone(),
+            fence: Some(order.fence),
+        };
+        Ok(self.seats.pin(&order.event, &key).await?.map(|_| ()))
+    }
+
+    /// Asks the provider to charge; `None` when the lease has lapsed before.
+    async fn charge(&self, record: &OrderRecord, claim: &Claim, is_first: bool) -> Option<Verdict> {
+        if !record.work.is_leased(self.now_ms()) {
+            return None;
+        }
+        let order = &record.order;
+        let request = ConfirmPayment {
+            key: claim.key.clone(),
+            order: order.id,
+            amount: order.total(),
+            idempotency_key: format!("confirm-{}-{}", order.id, short(&claim.key)),
+        };
+        let answer = self.provider.confirm(&request).await;
+        let is_ours = |payment: &Payment| payment.is_for(&claim.key, &order.id, order.total());
+        Some(match answer {
+            Ok(payment) if is_ours(&payment) && payment.status == PaymentStatus::Done => {
+                Verdict::Paid(Box::new(payment))
+            }
+            Err(ProviderError::Refused { code, message }) if is_first => {
+                Verdict::Unpaid { code, message }
+            }
+            Err(ProviderError::Refused { code, message }) => {
+                self.ask(record, claim, Some((&code, message))).await
+            }
+            Err(ProviderError::Misconfigured { code, message }) => {
+                match self.ask(record, claim, None).await {
+                    Verdict::Unknown { .. } => Verdict::Unknown {
+                        code,
+                        detail: message,
+                        attend: true,
+                    },
+                    known => known,
+                }
+            }
+            Ok(_) | Err(_) => self.ask(record, claim, None).await,
+        })
+    }
+
+    /// Asks the provider what became of a payment. `refused` says that it did not charge when it was last told to.
+    async fn ask(
+        &self,
+        record: &OrderRecord,
+        claim: &Claim,
+        refused: Option<(&str, String)>,
+    ) -> Verdict {
+        let order = &record.order;
+        let found = match self.provider.payment(&claim.key).await {
+            Ok(found) => found,
+            Err(error) => return unknown(error.code(), error.message()),
+        };
+        let refused = refused.map(|(code, message)| Verdict::Unpaid {
+            code: code.to_owned(),
+            message,
+        });
+        let Some(payment) = found else {
+            let never_made = || Verdict::Unpaid {
+                code: "unknownPayment".to_owned(),
+                message: "the provider knows no such payment".to_owned(),
+            };
+            let is_sure = record.work.attempts + 1 >= UNKNOWN_TO_PROVIDER;
+            return refused.unwrap_or_else(|| match is_sure {
+                true => never_made(),
+                false => unknown("unknownPayment", "the provider knows no such payment yet"),
+            });
+        };
+        if !payment.is_for(&claim.key, &order.id, order.total()) {
+            // Somebody else's payment: whatever it is, this order was not charged by it.
+            return refused.unwrap_or_else(|| Verdict::Unpaid {
+                code: "paymentMismatch".to_owned(),
+                message: "the payment is for another order or another amount".to_owned(),
+            });
+        }
+        match payment.status {
+            PaymentStatus::Done => Verdict::Paid(Box::new(payment)),
+            PaymentStatus::Canceled => Verdict::Unpaid {
+                code: "canceledAtProvider".to_owned(),
+                message: "the payment was canceled at the provider".to_owned(),
+            },
+            PaymentStatus::Aborted | PaymentStatus::Expired => {
+                refused.unwrap_or_else(|| Verdict::Unpaid {
+                    code: payment.status.as_str().to_owned(),
+                    message: "the payment was not made".to_owned(),
+                })
+            }
+            PaymentStatus::PartiallyCanceled => Verdict::Unknown {
+                code: "partlyCanceledAtProvider".to_owned(),
+                detail:
+                    "a part of the payment was given back at the provider before its order was paid"
+                        .to_owned(),
+                attend: true,
+            },
+            status => refused
+                .unwrap_or_else(|| unknown(status.as_str(), "the provider has not decided yet")),
+        }
+    }
+
+    /// Writes down what an attempt showed.
+    async fn write_down(
+        &self,
+        record: OrderRecord,
+        fence: u64,
+        verdict: Verdict,
+    ) -> Result<OrderRecord, PurchaseError> {
+        let now_ms = self.now_ms();
+        let id = record.order.id;
+        let command = match verdict {
+            Verdict::Paid(payment) => Command::Paid {
+                fence,
+                approved_at_ms: payment.approved_at_ms.or(Some(now_ms)),
+                method: payment.method,
+            },
+            Verdict::Unpaid { code, message } => {
+                let window_ms =
+                    i64::try_from(self.provider.window().as_millis()).unwrap_or(i64::MAX);
+                let late_check_ms = Some(now_ms.saturating_add(window_ms));
+                Command::Fail {
+                    fence: Some(fence),
+                    code,
+                    message,
+                    late_check_ms,
+                }
+            }
+            Verdict::Unknown {
+                code,
+                detail,
+                attend,
+            } => {
+                tracing::warn!(target: "ticketon::purchase", order = %id, code, detail, "a payment is not decided yet");
+                let next_ms = now_ms
+                    + i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
+                Command::PutOff {
+                    fence,
+                    next_ms,
+                    code,
+                    detail,
+                    attend,
+                    new_key: false,
+                }
+            }
+        };
+        match self.changed(&id, &command).await? {
+            Changed::Done(record) => Ok(*record),
+            // Whoever took the order up meanwhile decides.
+            Changed::Refused(_, record) => Ok(*record),
+            Changed::Unknown | Changed::SeatsTaken(_) | Changed::PaymentTaken => {
+                let detail = format!("order {id} is gone while it is being paid");
+                Err(StoreError::Corrupt {
+                    context: "order",
+                    detail,
+                }
+                .into())
+            }
+        }
+    }
+}
+
+fn unpaid(code: &str, why: &dyn std::fmt::Display) -> Option<Verdict> {
+    Some(Verdict::Unpaid {
+        code: code.to_owned(),
+        message: why.to_string(),
+    })
+}
+
+fn unknown(code: &str, detail: &str) -> Verdict {
+    Verdict::Unknown {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        attend: false,
+    }
+}
+
+/// A payment's key in few characters that any provider accepts in an idempotency key.
+fn short(key: &PaymentKey) -> String {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(key.as_str())
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

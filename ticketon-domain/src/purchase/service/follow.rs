@@ -1,0 +1,168 @@
+//! Telling the seat map what the store committed: every message until it is applied, those of an order in their order.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ticketon_queue::{EventId, UserId};
+
+use super::{PurchaseError, Shared};
+use crate::purchase::store::MAX_MESSAGES;
+use crate::purchase::{OrderId, PendingMessage, SeatMessage};
+use crate::seat::{HoldKey, LedgerChange, Outcome, Refusal, SeatsError};
+
+/// The most messages that the map is told at once.
+const BATCH: usize = 100;
+
+impl Shared {
+    /// Tells the map all that it has yet to hear; answers whether anything is left.
+    pub(super) async fn tell_all(&self) -> Result<bool, PurchaseError> {
+        let mut after = 0;
+        let mut left = false;
+        loop {
+            let messages = self.store.seat_messages(after, MAX_MESSAGES).await?;
+            let Some(last) = messages.last() else {
+                return Ok(left);
+            };
+            after = last.id;
+            let is_last_page = messages.len() < MAX_MESSAGES;
+            left |= !self.tell(&messages).await?;
+            if is_last_page {
+                return Ok(left);
+            }
+        }
+    }
+
+    /// Tells the map these messages; answers whether all were applied. What an order has after a message that could not
+    /// be applied waits with it.
+    async fn tell(&self, messages: &[PendingMessage]) -> Result<bool, PurchaseError> {
+        let mut stuck: HashSet<OrderId> = HashSet::new();
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let (batch, more) = rest.split_at(run(rest));
+            rest = more;
+            let batch: Vec<&PendingMessage> = batch
+                .iter()
+                .filter(|one| !stuck.contains(&one.order))
+                .collect();
+            let Some(first) = batch.first() else {
+                continue;
+            };
+            let applied = match &first.message {
+                SeatMessage::Unpin {
+                    user,
+                    hold,
+                    fence,
+                    until_ms,
+                } => {
+                    let key = HoldKey {
+                        id: *hold,
+                        user: user.clone(),
+                        fence: Some(*fence),
+                    };
+                    self.unpin(&first.event, &key, *until_ms).await
+                }
+                _ => self.sync(&first.event, &batch).await,
+            };
+            match applied {
+                Ok(true) => {
+                    let ids: Vec<u64> = batch.iter().map(|one| one.id).collect();
+                    self.store.applied(&ids).await?;
+                    self.complete(&batch).await;
+                }
+                Ok(false) => stuck.extend(batch.iter().map(|one| one.order)),
+                Err(error) => {
+                    tracing::debug!(target: "ticketon::purchase", event = %first.event, %error, "the seat map is told later");
+                    stuck.extend(batch.iter().map(|one| one.order));
+                }
+            }
+        }
+        Ok(stuck.is_empty())
+    }
+
+    async fn sync(&self, event: &EventId, batch: &[&PendingMessage]) -> Result<bool, SeatsError> {
+        let changes: Vec<LedgerChange> = batch
+            .iter()
+            .filter_map(|one| ledger_change(&one.message))
+            .collect();
+        match self.seats.sync(event, &changes).await {
+            Ok(Outcome::Done(synced)) => {
+                if !synced.lost.is_empty() {
+                    tracing::warn!(target: "ticketon::purchase", %event, holds = synced.lost.len(), "holds ended because their seats were sold to others");
+                }
+                Ok(true)
+            }
+            Ok(Outcome::Refused(_)) => Ok(false),
+            // There is no map to tell.
+            Err(SeatsError::UnknownEvent { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn unpin(
+        &self,
+        event: &EventId,
+        key: &HoldKey,
+        until_ms: i64,
+    ) -> Result<bool, SeatsError> {
+        let left_ms = until_ms.saturating_sub(self.now_ms());
+        let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+        match self.seats.unpin(event, key, left).await {
+            Ok(Outcome::Refused(Refusal::NotReady { .. })) => Ok(false),
+            // Done, or the hold has ended otherwise.
+            Ok(_) | Err(SeatsError::UnknownEvent { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The admissions of who has bought are complete. One that cannot be completed now ends at its deadline.
+    async fn complete(&self, batch: &[&PendingMessage]) {
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        let bought = batch.iter().filter_map(|one| match &one.message {
+            SeatMessage::Sold {
+                user,
+                admission: Some(fence),
+                ..
+            } => Some((&one.event, user, *fence)),
+            _ => None,
+        });
+        let bought: Vec<(&EventId, &UserId, u64)> = bought.collect();
+        for (event, user, fence) in bought {
+            if let Err(error) = queue.complete(event, user, fence).await {
+                tracing::debug!(target: "ticketon::purchase", %event, %error, "an admission is not completed; it ends at its deadline");
+            }
+        }
+    }
+}
+
+/// How many of these messages can be told at once: what was sold and released of one event, or one unpin.
+fn run(messages: &[PendingMessage]) -> usize {
+    let Some(first) = messages.first() else {
+        return 0;
+    };
+    if matches!(first.message, SeatMessage::Unpin { .. }) {
+        return 1;
+    }
+    let fits =
+        |one: &&PendingMessage| one.event == first.event && ledger_change(&one.message).is_some();
+    messages.iter().take(BATCH).take_while(fits).count().max(1)
+}
+
+fn ledger_change(message: &SeatMessage) -> Option<LedgerChange> {
+    match message {
+        SeatMessage::Sold {
+            user, fence, seats, ..
+        } => Some(LedgerChange::Sold {
+            user: user.clone(),
+            fence: *fence,
+            seats: seats.clone(),
+        }),
+        SeatMessage::Released { user, fence, seats } => Some(LedgerChange::Released {
+            user: user.clone(),
+            fence: *fence,
+            seats: seats.clone(),
+        }),
+        SeatMessage::Unpin { .. } => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! Giving money back: one cancel of a payment at a time, each verified by what is left of the payment.
+
+use ticketon_queue::UserId;
+
+use super::{OrderView, PurchaseError, Purchases, Shared};
+use crate::event::Money;
+use crate::purchase::command::{Command, Refused};
+use crate::purchase::order::{Claim, Refund};
+use crate::purchase::provider::{CancelPayment, Payment, PaymentStatus, ProviderError};
+use crate::purchase::work::pause;
+use crate::purchase::{Changed, OrderId, OrderRecord, TicketId};
+
+/// The most characters of a reason.
+const MAX_REASON_CHARS: usize = 200;
+
+/// What an attempt to give money back showed.
+enum Verdict {
+    /// It was given back.
+    Done { transaction_key: String },
+    /// It was not, and will not be.
+    Refused { code: String, message: String },
+    /// It was not this time, or nobody knows.
+    Later {
+        code: String,
+        detail: String,
+        attend: bool,
+        new_key: bool,
+    },
+}
+
+impl Purchases {
+    /// Gives tickets back, all that are good when none are named. The tickets are void at once; the money follows, in
+    /// most cases before this returns. A ticket that was used cannot be given back.
+    ///
+    /// # Errors
+    /// [`PurchaseError::UnknownOrder`], [`PurchaseError::State`], [`PurchaseError::Ticket`],
+    /// [`PurchaseError::NothingToRefund`], or a store failed.
+    pub async fn refund(
+        &self,
+        user: &UserId,
+        order: &OrderId,
+        tickets: &[TicketId],
+        reason: &str,
+    ) -> Result<OrderView, PurchaseError> {
+        let record = self
+            .0
+            .shared
+            .refund(Some(user), order, tickets, reason)
+            .await?;
+        Ok(self.0.shared.view(&record))
+    }
+}
+
+impl Shared {
+    /// Asks for a refund, and gives the money back now if nobody else works on the order.
+    pub(super) async fn refund(
+        &self,
+        user: Option<&UserId>,
+        order: &OrderId,
+        tickets: &[TicketId],
+        reason: &str,
+    ) -> Result<OrderRecord, PurchaseError> {
+        let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
+        let command = Command::Refund {
+            user: user.cloned(),
+            tickets: tickets.to_vec(),
+            reason,
+        };
+        let record = self.change(order, &command).await?;
+        match self
+            .changed(
+                order,
+                &Command::TakeUp {
+                    lease_ms: self.lease_ms,
+                },
+            )
+            .await?
+        {
+            Changed::Done(record) => self.give_back(*record).await,
+            // The worker does it.
+            Changed::Refused(Refused::NotDue, record) => Ok(*record),
+            _ => Ok(record),
+        }
+    }
+
+    /// Gives back what the oldest open refund asks for, under the lease that was just taken.
+    pub(super) async fn give_back(
+        &self,
+        record: OrderRecord,
+    ) -> Result<OrderRecord, PurchaseError> {
+        let open = record.order.open_refunds().next().cloned();
+        let (Some(refund), Some(claim)) = (open, record.order.payment.clone()) else {
+            return Ok(record);
+        };
+        let verdict = match self.cancel_payment(&record, &claim, &refund).await {
+            Some(verdict) => verdict,
+            // The lease has lapsed: whoever has it now decides.
+            None => return Ok(self.store.order(&record.order.id).await?.unwrap_or(record)),
+        };
+        let fence = record.work.fence;
+        let command = match verdict {
+            Verdict::Done { transaction_key } => Command::Refunded {
+                fence,
+                refund: refund.id,
+                transaction_key,
+            },
+            Verdict::Refused { code, message } => Command::RefundRefused {
+                fence,
+                refund: refund.id,
+                code,
+                message,
+            },
+            Verdict::Later {
+                code,
+                detail,
+                attend,
+                new_key,
+            } => {
+                tracing::warn!(target: "ticketon::purchase", order = %record.order.id, code, detail, "a refund is not done yet");
+                let pause_ms =
+                    i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
+                Command::PutOff {
+                    fence,
+                    next_ms: self.now_ms() + pause_ms,
+                    code,
+                    detail,
+                    attend,
+                    new_key,
+                }
+            }
+        };
+        match self.changed(&record.order.id, &command).await? {
+            // Whoever took the order up meanwhile decides.
+            Changed::Done(record) | Changed::Refused(_, record) => Ok(*record),
+            _ => Ok(record),
+        }
+    }
+
+    async fn cancel_payment(
+        &self,
+        record: &OrderRecord,
+        claim: &Claim,
+        refund: &Refund,
+    ) -> Option<Verdict> {
+        let order = &record.order;
+        let before = order.amount.saturating_sub(order.refunded());
+        let after = before.saturating_sub(refund.amount);
+        // An attempt before this one may have gone through.
+        if record.work.attempts > 0 || record.work.fence > 2 {
+            match self.left(claim, before, after).await {
+                Left::Before => {}
+                Left::Done(verdict) | Left::Odd(verdict) => return Some(verdict),
+            }
+        }
+        if !record.work.is_leased(self.now_ms()) {
+            return None;
+        }
+        let reason = record
+            .reasons
+            .iter()
+            .find(|(id, _)| *id == refund.id)
+            .map(|(_, reason)| reason.trim());
+        let is_all = after == 0 && order.refunded() == 0;
+        let request = CancelPayment {
+            key: claim.key.clone(),
+            // Some ways to pay can only be given back as a whole, which is asked for without an amount.
+            amount: (!is_all).then(|| Money::new(refund.amount, order.currency)),
+            reason: reason
+                .filter(|reason| !reason.is_empty())
+                .unwrap_or("refund")
+                .to_owned(),
+            idempotency_key: format!("refund-{}-{}", refund.id, record.work.cancel_key),
+        };
+        let error = match self.provider.cancel(&request).await {
+            Ok(payment) => match judge(&payment, before, after) {
+                Left::Done(verdict) | Left::Odd(verdict) => return Some(verdict),
+                Left::Before => {
+                    return Some(later(
+                        "notCanceled",
+                        "the provider says done, but the balance is the same",
+                    ));
+                }
+            },
+            Err(error) => error,
+        };
+        // What the provider has of the payment decides, whatever it answered to the call.
+        Some(match self.left(claim, before, after).await {
+            Left::Done(verdict) | Left::Odd(verdict) => verdict,
+            Left::Before => match error {
+                ProviderError::Refused { code, message } => Verdict::Refused { code, message },
+                ProviderError::NotNow { code, message } => Verdict::Later {
+                    code,
+                    detail: message,
+                    attend: false,
+                    new_key: true,
+                },
+                ProviderError::Misconfigured { code, message } => Verdict::Later {
+                    code,
+                    detail: message,
+                    attend: true,
+                    new_key: false,
+                },
+                ProviderError::Unknown { code, message, .. } => later(&code, &message),
+            },
+        })
+    }
+
+    /// What is left of a payment.
+    async fn left(&self, claim: &Claim, before: u64, after: u64) -> Left {
+        match self.provider.payment(&claim.key).await {
+            Ok(Some(payment)) => judge(&payment, before, after),
+            Ok(None) => Left::Odd(Verdict::Later {
+                code: "unknownPayment".to_owned(),
+                detail: "the provider knows no such payment any more".to_owned(),
+                attend: true,
+                new_key: false,
+            }),
+            Err(error) => Left::Odd(later(error.code(), error.message())),
+        }
+    }
+}
+
+/// What a payment's balance says of a refund.
+enum Left {
+    /// It is as it was before.
+    Before,
+    /// The refund was done.
+    Done(Verdict),
+    /// Something else, or nobody knows.
+    Odd(Verdict),
+}
+
+fn judge(payment: &Payment, before: u64, after: u64) -> Left {
+    let canceled: u64 = payment.cancels.iter().map(|cancel| cancel.amount).sum();
+    let adds_up = payment.total.amount.checked_sub(canceled) == Some(payment.balance);
+    if payment.balance == after && adds_up {
+        let last = payment.cancels.last();
+        let transaction_key = last
+            .map(|cancel| cancel.transaction_key.clone())
+            .unwrap_or_default();
+        return Left::Done(Verdict::Done { transaction_key });
+    }
+    let was_charged = matches!(
+        payment.status,
+        PaymentStatus::Done | PaymentStatus::PartiallyCanceled
+    );
+    if payment.balance == before && was_charged {
+        return Left::Before;
+    }
+    Left::Odd(Verdict::Later {
+        code: "balanceMismatch".to_owned(),
+        detail: format!(
+            "of the payment {} are left, in state {}; {before} were expected before this refund and {after} after it",
+            payment.balance,
+            payment.status.as_str()
+        ),
+        attend: true,
+        new_key: false,
+    })
+}
+
+fn later(code: &str, detail: &str) -> Verdict {
+    Verdict::Later {
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        attend: false,
+        new_key: false,
+    }
+}

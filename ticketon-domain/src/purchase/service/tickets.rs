@@ -1,0 +1,135 @@
+//! Tickets in their buyers' hands, and at the gate.
+
+use ticketon_queue::UserId;
+use ticketon_queue::clock::rfc3339;
+
+use super::{OrderViews, PurchaseError, Purchases, VerifiedTicket};
+use crate::purchase::command::Command;
+use crate::purchase::ticket_code::TicketCode;
+use crate::purchase::{OrderId, OrderRecord, TicketId, TicketState};
+
+impl Purchases {
+    /// A person's orders that have good tickets, the newest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn tickets(
+        &self,
+        user: &UserId,
+        before: Option<&OrderId>,
+        limit: usize,
+    ) -> Result<OrderViews, PurchaseError> {
+        let shared = &self.0.shared;
+        let page = shared
+            .store
+            .orders_with_tickets(user, before, limit)
+            .await?;
+        Ok(shared.views(&page))
+    }
+
+    /// What a ticket's QR code says: signed, and good as long as the ticket is.
+    ///
+    /// # Errors
+    /// [`PurchaseError::UnknownTicket`] when this person has no such ticket, [`PurchaseError::Ticket`] when it is not
+    /// good any more, or a store failed.
+    pub async fn ticket_code(
+        &self,
+        user: &UserId,
+        ticket: &TicketId,
+    ) -> Result<String, PurchaseError> {
+        let shared = &self.0.shared;
+        let record = shared.store.order_of_ticket(ticket).await?;
+        let record = record
+            .filter(|record| record.user == *user)
+            .ok_or(PurchaseError::UnknownTicket)?;
+        let found = record
+            .order
+            .ticket(ticket)
+            .ok_or(PurchaseError::UnknownTicket)?;
+        if !matches!(found.state, TicketState::Valid | TicketState::Used) {
+            return Err(PurchaseError::Ticket {
+                ticket: *ticket,
+                state: found.state,
+                used_at_ms: found.used_at_ms,
+            });
+        }
+        let code = self.sign(&record, ticket);
+        code.ok_or(PurchaseError::UnknownTicket)
+    }
+
+    /// The code of a ticket of this order.
+    fn sign(&self, record: &OrderRecord, ticket: &TicketId) -> Option<String> {
+        let found = record.order.ticket(ticket)?;
+        Some(self.0.shared.keys.sign(&TicketCode {
+            ticket: *ticket,
+            order: record.order.id,
+            event: record.order.event.clone(),
+            seat: found.seat.clone(),
+        }))
+    }
+
+    /// Checks a code at the gate; with `check_in` its holder comes in, which works once.
+    ///
+    /// # Errors
+    /// [`PurchaseError::Invalid`] when the code is not ours, [`PurchaseError::UnknownTicket`], [`PurchaseError::Ticket`]
+    /// when the ticket is used or was given back, or a store failed.
+    pub async fn verify(
+        &self,
+        code: &str,
+        check_in: bool,
+    ) -> Result<VerifiedTicket, PurchaseError> {
+        let shared = &self.0.shared;
+        let claims = shared
+            .keys
+            .verify(code)
+            .map_err(|error| PurchaseError::Invalid {
+                fields: vec![error.refused(code)],
+            })?;
+        let record = if check_in {
+            shared
+                .change(
+                    &claims.order,
+                    &Command::CheckIn {
+                        ticket: claims.ticket,
+                    },
+                )
+                .await
+        } else {
+            shared
+                .store
+                .order(&claims.order)
+                .await?
+                .ok_or(PurchaseError::UnknownOrder)
+        };
+        let record = record.map_err(|error| match error {
+            PurchaseError::UnknownOrder => PurchaseError::UnknownTicket,
+            error => error,
+        })?;
+        let ticket = record
+            .order
+            .ticket(&claims.ticket)
+            .ok_or(PurchaseError::UnknownTicket)?;
+        let good = if check_in {
+            TicketState::Used
+        } else {
+            TicketState::Valid
+        };
+        if ticket.state != good {
+            let (state, used_at_ms) = (ticket.state, ticket.used_at_ms);
+            return Err(PurchaseError::Ticket {
+                ticket: claims.ticket,
+                state,
+                used_at_ms,
+            });
+        }
+        Ok(VerifiedTicket {
+            status: if check_in { "checkedIn" } else { "valid" },
+            ticket_id: ticket.id,
+            order_id: record.order.id,
+            event_id: record.order.event.clone(),
+            seat: ticket.seat.clone(),
+            grade: ticket.grade.clone(),
+            used_at: ticket.used_at_ms.map(rfc3339),
+        })
+    }
+}

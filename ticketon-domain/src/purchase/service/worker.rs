@@ -1,0 +1,221 @@
+//! The work inside the process: takes up what is due, and tells the seat map what it has yet to hear.
+//!
+//! Any number of processes may run it: a lease on each order keeps them apart, and a fence refuses the result of
+//! whoever lost the lease meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::watch;
+
+use super::{PurchaseError, Shared};
+use crate::purchase::command::Command;
+use crate::purchase::provider::{PaymentStatus, ProviderError};
+use crate::purchase::store::MAX_DUE;
+use crate::purchase::work::pause;
+use crate::purchase::{Changed, OrderId, OrderRecord, OrderState};
+
+/// How often due orders are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the map's messages are looked at when nobody wakes the teller.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How many orders are worked on at once.
+const AT_ONCE: usize = 8;
+/// How long idempotency keys are remembered, in milliseconds.
+const REQUEST_TTL_MS: i64 = 15 * 86_400_000;
+/// How often old ones are forgotten, in milliseconds.
+const FORGET_EVERY_MS: i64 = 600_000;
+
+/// Takes up due orders until told to stop.
+pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut failing = false;
+    let mut forget_at_ms = shared.now_ms();
+    loop {
+        if shared.now_ms() >= forget_at_ms {
+            forget_at_ms = shared.now_ms() + FORGET_EVERY_MS;
+            if let Err(error) = shared
+                .store
+                .forget_requests(shared.now_ms() - REQUEST_TTL_MS)
+                .await
+            {
+                tracing::debug!(target: "ticketon::purchase", %error, "old idempotency keys are forgotten later");
+            }
+        }
+        let done = tokio::select! {
+            biased;
+            // What is under way is broken off: the lease lapses, and somebody takes it up.
+            _ = stop.wait_for(|stop| *stop) => return,
+            done = shared.round() => done,
+        };
+        let full = matches!(done, Ok(count) if count >= MAX_DUE);
+        note(&mut failing, done.as_ref().err());
+        if full {
+            continue;
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = shared.clock.sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Tells the map what it has yet to hear until told to stop.
+pub(super) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut failing = false;
+    loop {
+        let told = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            told = shared.tell_all() => told,
+        };
+        let left = !matches!(told, Ok(false));
+        note(&mut failing, told.as_ref().err());
+        let woken = async {
+            // A map that cannot be told now is not asked again at once.
+            if left {
+                std::future::pending::<()>().await;
+            }
+            shared.messages.notified().await;
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = woken => {}
+            () = shared.clock.sleep(TELL_EVERY) => {}
+        }
+    }
+}
+
+fn note(failing: &mut bool, error: Option<&PurchaseError>) {
+    if let Some(error) = error
+        && !*failing
+    {
+        tracing::warn!(target: "ticketon::purchase", %error, "orders wait until the store answers");
+    }
+    *failing = error.is_some();
+}
+
+impl Shared {
+    /// Takes up what is due now; answers how much was.
+    async fn round(&self) -> Result<usize, PurchaseError> {
+        let due = self.store.due(self.now_ms(), MAX_DUE).await?;
+        let count = due.len();
+        let mut taken = stream::iter(due)
+            .map(|order| async move { (order, self.take_up(&order).await) })
+            .buffer_unordered(AT_ONCE);
+        let mut first_error = None;
+        while let Some((order, done)) = taken.next().await {
+            if let Err(error) = done {
+                tracing::debug!(target: "ticketon::purchase", %order, %error, "an order is taken up later");
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(count), Err)
+    }
+
+    /// Does what is due about an order; `None` when nothing is, or somebody else does it.
+    pub(super) async fn take_up(
+        &self,
+        order: &OrderId,
+    ) -> Result<Option<OrderRecord>, PurchaseError> {
+        let taken = match self
+            .changed(
+                order,
+                &Command::TakeUp {
+                    lease_ms: self.lease_ms,
+                },
+            )
+            .await?
+        {
+            Changed::Done(record) => *record,
+            Changed::Refused(_, record) if record.order.state == OrderState::Pending => {
+                return Ok(match self.changed(order, &Command::Expire).await? {
+                    Changed::Done(record) => Some(*record),
+                    _ => None,
+                });
+            }
+            _ => return Ok(None),
+        };
+        let done = match taken.order.state {
+            OrderState::Confirming => self.settle(taken).await?,
+            _ if taken.order.open_refunds().next().is_some() => self.give_back(taken).await?,
+            OrderState::Failed => self.check_late(taken).await?,
+            _ => taken,
+        };
+        Ok(Some(done))
+    }
+
+    /// Asks the provider once more about an order that was not paid: what it charged after all goes back.
+    async fn check_late(&self, record: OrderRecord) -> Result<OrderRecord, PurchaseError> {
+        let order = &record.order;
+        let Some(claim) = &order.payment else {
+            return Ok(record);
+        };
+        let fence = record.work.fence;
+        let put_off = |code: &str, detail: &str, attend: bool| {
+            let pause_ms =
+                i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
+            Command::PutOff {
+                fence,
+                next_ms: self.now_ms() + pause_ms,
+                code: code.to_owned(),
+                detail: detail.to_owned(),
+                attend,
+                new_key: false,
+            }
+        };
+        let command = match self.provider.payment(&claim.key).await {
+            Ok(Some(payment)) if payment.is_for(&claim.key, &order.id, order.total()) => {
+                match payment.status {
+                    PaymentStatus::Done => Command::LateChecked {
+                        fence,
+                        charged: true,
+                    },
+                    PaymentStatus::PartiallyCanceled => put_off(
+                        "partlyCanceledAtProvider",
+                        "the order failed; a part of its payment is still charged",
+                        true,
+                    ),
+                    PaymentStatus::Pending
+                    | PaymentStatus::AwaitingDeposit
+                    | PaymentStatus::Unknown => put_off(
+                        payment.status.as_str(),
+                        "the order failed; its payment is not decided yet",
+                        false,
+                    ),
+                    _ => Command::LateChecked {
+                        fence,
+                        charged: false,
+                    },
+                }
+            }
+            Ok(_) => Command::LateChecked {
+                fence,
+                charged: false,
+            },
+            Err(error) => {
+                let attend = matches!(error, ProviderError::Misconfigured { .. });
+                put_off(error.code(), error.message(), attend)
+            }
+        };
+        let record = match self.changed(&order.id, &command).await? {
+            Changed::Done(record) => *record,
+            _ => return Ok(record),
+        };
+        if record.order.open_refunds().next().is_none() {
+            return Ok(record);
+        }
+        match self
+            .changed(
+                &record.order.id,
+                &Command::TakeUp {
+                    lease_ms: self.lease_ms,
+                },
+            )
+            .await?
+        {
+            Changed::Done(record) => self.give_back(*record).await,
+            _ => Ok(record),
+        }
+    }
+}
