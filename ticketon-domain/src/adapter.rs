@@ -3,3 +3,4 @@
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod sandbox;

@@ -1,0 +1,51 @@
+/** What the sandbox's page says, in English and Korean. */
+export const PAY_TEXTS = {
+  en: {
+    sandbox: 'Sandbox',
+    noMoney: 'No real money moves here, and no card is asked for.',
+    title: 'Test payment',
+    back: 'Back without paying',
+    order: 'Order',
+    pay: (money) => `Pay ${money}`,
+    paying: 'One moment...',
+    elseTitle: 'Or see what else can happen',
+    outcomes: {
+      decline: ['The card is declined', 'Nothing is charged. You can try again with the same seats.'],
+      delay: ['The bank takes its time', 'Nobody knows for a few seconds; then it is charged, once.'],
+      loseAnswer: ['The answer gets lost', 'It is charged, but the shop does not hear of it and has to ask.'],
+    },
+    foot: 'In production, the page of the payment provider stands here.',
+    problems: {
+      tooManyPayments: 'This order has too many payments. Go back and begin again.',
+      unauthenticated: 'We do not know you here. Allow cookies, go back and try again.',
+      forbidden: 'This request was not taken to come from this site. Reload the page and try again.',
+      storeUnavailable: 'The service is busy. Nothing was charged: try again in a moment.',
+      network: 'No connection. Nothing was charged: try again.',
+      other: (code) => `That did not work (${code}). Nothing was charged: try again.`,
+    },
+  },
+  ko: {
+    sandbox: '샌드박스',
+    noMoney: '실제 돈은 오가지 않고, 카드 정보도 묻지 않아요.',
+    title: '테스트 결제',
+    back: '결제하지 않고 돌아가기',
+    order: '주문',
+    pay: (money) => `${money} 결제하기`,
+    paying: '잠시만 기다려 주세요...',
+    elseTitle: '다른 상황도 겪어 보세요',
+    outcomes: {
+      decline: ['카드 거절', '결제되지 않아요. 같은 좌석으로 다시 시도할 수 있어요.'],
+      delay: ['늦어지는 은행', '몇 초 동안 결과를 알 수 없다가, 한 번만 결제돼요.'],
+      loseAnswer: ['사라진 응답', '결제는 됐지만 응답이 전달되지 않아, 다시 확인하게 돼요.'],
+    },
+    foot: '실제 서비스에서는 이 자리에 결제사의 화면이 나와요.',
+    problems: {
+      tooManyPayments: '이 주문에는 결제 시도가 너무 많아요. 돌아가서 다시 시작해 주세요.',
+      unauthenticated: '누구신지 확인하지 못했어요. 쿠키를 허용하고 돌아가서 다시 시도해 주세요.',
+      forbidden: '이 사이트에서 보낸 요청이 아니라고 판단됐어요. 새로고침한 뒤 다시 시도해 주세요.',
+      storeUnavailable: '지금은 요청이 많아요. 결제되지 않았으니 잠시 후 다시 시도해 주세요.',
+      network: '연결되지 않았어요. 결제되지 않았으니 다시 시도해 주세요.',
+      other: (code) => `처리하지 못했어요(${code}). 결제되지 않았으니 다시 시도해 주세요.`,
+    },
+  },
+};
