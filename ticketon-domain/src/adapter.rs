@@ -4,3 +4,5 @@ pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod sandbox;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+pub mod sql;
