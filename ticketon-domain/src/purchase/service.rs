@@ -33,6 +33,7 @@ use super::provider::PaymentProvider;
 use super::store::PurchaseStore;
 use super::ticket_code::TicketKeys;
 use super::{Changed, Command, OrderId, OrderRecord};
+use crate::outbox::Wake;
 use crate::seat::Seats;
 
 /// How long `shutdown` waits for the worker, at the most.
@@ -59,7 +60,7 @@ pub(super) struct Shared {
     /// The seat map has something to hear.
     messages: Notify,
     /// The outbox has something to publish; its relay waits for this.
-    news: Arc<Notify>,
+    news: Wake,
 }
 
 /// Purchases: the handle to everything in this module.
@@ -193,7 +194,7 @@ impl Shared {
     async fn changed(&self, order: &OrderId, command: &Command) -> Result<Changed, PurchaseError> {
         let changed = self.store.change(order, command, self.now_ms()).await?;
         if let Changed::Done(record) = &changed {
-            self.news.notify_one();
+            self.news.wake();
             if has_messages(command) {
                 self.messages.notify_one();
             }

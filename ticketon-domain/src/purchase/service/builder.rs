@@ -7,6 +7,7 @@ use ticketon_queue::{Clock, WaitingQueue};
 use tokio::sync::{Notify, watch};
 
 use super::{Inner, PurchaseError, Purchases, Shared, worker};
+use crate::outbox::Wake;
 use crate::purchase::provider::PaymentProvider;
 use crate::purchase::store::PurchaseStore;
 use crate::purchase::ticket_code::TicketKeys;
@@ -27,7 +28,7 @@ pub struct PurchasesBuilder {
     clock: Option<Arc<dyn Clock>>,
     lease: Duration,
     recover: bool,
-    news: Arc<Notify>,
+    news: Wake,
 }
 
 impl Purchases {
@@ -55,7 +56,7 @@ impl Purchases {
             clock: None,
             lease: LEASE,
             recover: true,
-            news: Arc::new(Notify::new()),
+            news: Wake::new(),
         }
     }
 }
@@ -92,8 +93,8 @@ impl PurchasesBuilder {
         self
     }
 
-    /// Woken whenever an order has changed, so that the relay of the outbox need not wait.
-    pub fn news(mut self, news: Arc<Notify>) -> Self {
+    /// What wakes the relay of the outbox whenever an order has changed.
+    pub fn wakes(mut self, news: Wake) -> Self {
         self.news = news;
         self
     }

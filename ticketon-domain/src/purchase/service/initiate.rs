@@ -68,7 +68,7 @@ impl Purchases {
         )?;
         match shared.store.create(&change).await? {
             Created::Done => {
-                shared.news.notify_one();
+                shared.news.wake();
                 metrics::counter!("ticketon_orders_total", "state" => OrderState::Pending.as_str())
                     .increment(1);
                 Ok(shared.view(&change.record))
