@@ -1,5 +1,7 @@
 //! Backends of the ports: what they store into, and nothing about why.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;

@@ -15,7 +15,7 @@ mod relay;
 mod store;
 
 pub use bus::{BusError, EventBus, PublishError};
-pub use envelope::{Envelope, MAX_ENVELOPE_BYTES};
+pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, TOPICS};
 pub use message::{Aggregate, NewMessage, OutboxMessage, SHARDS, shard_of};
 pub use relay::{Relay, RelayBuilder, RelayHealth, Wake};
 pub use store::{Backlog, Leased, MAX_READ, OutboxStore, Recorded, ShardLease};

@@ -10,6 +10,9 @@ use super::{Aggregate, NewMessage};
 /// The largest event that is published, in bytes: well below what brokers accept by default.
 pub const MAX_ENVELOPE_BYTES: usize = 512 * 1_024;
 
+/// The topics of Ticketon's own aggregates.
+pub const TOPICS: [&str; 2] = ["ticketon.orders.v1", "ticketon.tickets.v1"];
+
 /// How the types of events begin.
 const TYPE_PREFIX: &str = "com.ticketon.";
 
@@ -229,6 +232,21 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(Envelope::from_json(&text), Ok(event));
+    }
+
+    #[test]
+    fn each_of_our_aggregates_has_a_topic() {
+        let topics = [Aggregate::order(1), Aggregate::ticket(1)].map(|aggregate| {
+            Envelope::of(
+                &NewMessage {
+                    aggregate,
+                    ..message()
+                },
+                "/ticketon",
+            )
+            .topic()
+        });
+        assert_eq!(topics, TOPICS);
     }
 
     #[test]
