@@ -6,6 +6,7 @@
 mod admin;
 mod code;
 mod maps;
+mod purchase;
 mod request;
 mod route;
 mod shop;
@@ -14,9 +15,16 @@ mod wire;
 
 pub use admin::ShopAdminHttp;
 pub use code::{
-    HOLD_ENDED, IDEMPOTENCY_MISMATCH, LEAVES_ORPHAN, MAP_NOT_READY, NO_SEATS, SALE_CLOSED,
-    SEATS_TAKEN, UNKNOWN_HOLD, USER_LIMIT,
+    AMOUNT_MISMATCH, FAULT, HOLD_ENDED, IDEMPOTENCY_MISMATCH, LEAVES_ORPHAN, MAP_NOT_READY,
+    NO_SEATS, NOTHING_TO_REFUND, ORDER_EXPIRED, ORDER_STATE, PAYMENT_DECLINED, PAYMENT_TAKEN,
+    SALE_CLOSED, SALES_CHANGED, SEATS_TAKEN, STILL_RUNNING, TICKET_STATE, UNKNOWN_HOLD,
+    UNKNOWN_ORDER, UNKNOWN_TICKET, USER_LIMIT,
 };
+pub use purchase::{
+    PURCHASE_ADMIN_ROUTES, PURCHASE_ROUTES, PurchaseAdminHttp, PurchaseHttp,
+};
+#[cfg(feature = "toss")]
+pub use purchase::{TOSS_ROUTES, TossWebhookHttp};
 pub use route::{ADMIN_ROUTES, ROUTES};
 pub use shop::ShopHttp;
 pub use snapshot::{SNAPSHOT_TYPE, encode_snapshot};

@@ -72,7 +72,10 @@ pub(super) fn seat_labels(request: &Inbound) -> Result<Vec<String>, Problem> {
 }
 
 /// Reads the body as an object, and refuses it with all that was refused in it.
-fn fields_of<T>(request: &Inbound, read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, Problem> {
+pub(super) fn fields_of<T>(
+    request: &Inbound,
+    read: impl FnOnce(&mut Fields<'_>) -> T,
+) -> Result<T, Problem> {
     let body: Value = serde_json::from_slice(&request.body).map_err(|error| malformed(&error))?;
     let mut refused = Vec::new();
     let Some(object) = body.as_object() else {
@@ -100,7 +103,8 @@ fn no_object(field: &str, value: &Value) -> FieldError {
     FieldError::new(field, value, "a JSON object")
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+/// The key that makes retries one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = match (keys.next(), keys.next()) {
         (Some(key), None) => key.to_str().ok(),
@@ -117,7 +121,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
 }
 
 /// The fields of one object. What is refused is kept, and reading goes on with a stand-in. `null` is as good as absent.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     /// What the object is called, with a dot; empty for the body.
     at: &'static str,
     object: &'a Map<String, Value>,
@@ -125,11 +129,16 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn given(&self, name: &str) -> Option<&'a Value> {
+    pub(super) fn given(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
-    fn refuse(&mut self, name: &str, value: impl std::fmt::Display, range: impl Into<String>) {
+    pub(super) fn refuse(
+        &mut self,
+        name: &str,
+        value: impl std::fmt::Display,
+        range: impl Into<String>,
+    ) {
         let error = FieldError::new(format!("{}{name}", self.at), value, range);
         let is_known = self.refused.iter().any(|other| other.field == error.field);
         // A long list of mistakes must not become a longer answer.
@@ -139,7 +148,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses fields that are not known.
-    fn only(&mut self, known: &[&str]) {
+    pub(super) fn only(&mut self, known: &[&str]) {
         for name in self.object.keys() {
             if self.given(name).is_some() && !known.contains(&name.as_str()) {
                 let short: String = name.chars().take(64).collect();
