@@ -39,6 +39,7 @@ mod mysql;
 mod open;
 mod pool;
 mod row;
+mod sandbox;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod statement;

@@ -327,6 +327,58 @@ async fn of_many_calls_at_once_one_moves_the_money() {
     assert_eq!(payment.balance, WON - WON / 2 - 1);
 }
 
+/// What every book does.
+async fn keeps_its_word(book: &impl SandboxBook) {
+    let order = OrderId::random(1);
+    let open = |name: &str, outcome| {
+        let key = PaymentKey::new(name).unwrap();
+        SandboxPayment::open(key, order, won(WON), outcome, 5)
+    };
+    let first = open("sandbox_1", SandboxOutcome::Approve);
+    let second = open("sandbox_2", SandboxOutcome::Decline);
+    assert_eq!(book.load(first.key()).await.unwrap(), None);
+    assert!(
+        !book.save(Some(&first), &first).await.unwrap(),
+        "nothing is there"
+    );
+    assert!(book.save(None, &first).await.unwrap());
+    assert!(!book.save(None, &first).await.unwrap(), "it is there");
+    assert!(book.save(None, &second).await.unwrap());
+
+    let mut late = first.clone();
+    late.settle(i64::MAX);
+    assert_ne!(late, first);
+    assert!(
+        !book.save(Some(&late), &late).await.unwrap(),
+        "it is not so yet"
+    );
+    assert!(book.save(Some(&first), &late).await.unwrap());
+    assert!(
+        !book.save(Some(&first), &late).await.unwrap(),
+        "it is not so any more"
+    );
+    assert_eq!(book.load(first.key()).await.unwrap(), Some(late.clone()));
+    let mut of_order = book.of_order(&order).await.unwrap();
+    of_order.sort_by(|a, b| a.key().cmp(b.key()));
+    assert_eq!(of_order, [late, second]);
+    assert_eq!(book.of_order(&OrderId::random(1)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_book_in_memory_keeps_its_word() {
+    keeps_its_word(&MemorySandboxBook::new()).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_book_in_sql_keeps_its_word() {
+    let store = crate::adapter::sql::SqlStore::sqlite(":memory:")
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    keeps_its_word(&store).await;
+}
+
 #[test]
 fn what_is_stored_reads_back_and_outcomes_have_one_name() {
     for outcome in SandboxOutcome::ALL {
