@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use ticketon_tests::{
-    AppProcess, Authority, Browser, ConnectError, Port, RedisCluster, RedisSentinel, RedisServer,
+    AppProcess, Authority, Browser, ConnectError, MariaDb, Port, RedisCluster, RedisSentinel, RedisServer,
     SseClient, eventually, workspace_bin, workspace_bin_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -478,4 +478,36 @@ async fn everything_can_be_waited_for_in_a_task_of_its_own() {
         browser.viewport(390, 844).await;
     });
     all.await.unwrap();
+}
+
+#[tokio::test]
+async fn mariadb_keeps_what_it_acknowledged_through_a_kill_and_waits_while_it_is_paused() {
+    let mut server = MariaDb::start().await;
+    let [one, other] = [server.fresh_name().await, server.fresh_name().await];
+    assert_ne!(one, other);
+    assert_eq!(
+        server.url_of(&one),
+        format!("mysql://root@127.0.0.1:{}/{one}", server.port())
+    );
+    let table = format!("{one}.numbers");
+    server
+        .sql(&format!(
+            "CREATE TABLE {table} (n INT PRIMARY KEY) ENGINE = InnoDB; INSERT INTO {table} VALUES (7)"
+        ))
+        .await;
+    server.kill9();
+    assert!(
+        TcpStream::connect(("127.0.0.1", server.port()))
+            .await
+            .is_err()
+    );
+    server.restart().await;
+    let read = format!("SELECT n FROM {table}");
+    assert_eq!(server.sql(&read).await, "7");
+
+    server.pause();
+    let answer = tokio::time::timeout(Duration::from_millis(300), server.sql(&read)).await;
+    assert!(answer.is_err(), "a paused server answered");
+    server.resume();
+    assert_eq!(server.sql(&read).await, "7");
 }

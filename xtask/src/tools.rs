@@ -29,6 +29,21 @@ pub(crate) const TOOLS: &[Tool] = &[
         why: "the harness looks into its Redis servers with it",
     },
     Tool {
+        any_of: &["mariadbd", "mysqld"],
+        packages: &["mariadb-server"],
+        why: "orders and tickets are tested on a real MariaDB",
+    },
+    Tool {
+        any_of: &["mariadb-install-db", "mysql_install_db"],
+        packages: &["mariadb-server"],
+        why: "the harness makes its MariaDB servers with it",
+    },
+    Tool {
+        any_of: &["mariadb", "mysql"],
+        packages: &["mariadb-client"],
+        why: "the harness looks into its MariaDB servers with it",
+    },
+    Tool {
         any_of: &["chromium", "chromium-browser", "google-chrome"],
         packages: &["chromium"],
         why: "the pages are tested in a real browser",
