@@ -8,3 +8,5 @@ pub mod redis;
 pub mod sandbox;
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 pub mod sql;
+#[cfg(feature = "toss")]
+pub mod toss;
