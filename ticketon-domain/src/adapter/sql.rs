@@ -37,6 +37,7 @@ mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod open;
+mod outbox;
 mod pool;
 mod row;
 mod sandbox;

@@ -11,7 +11,7 @@ use super::{Aggregate, NewMessage};
 pub const MAX_ENVELOPE_BYTES: usize = 512 * 1_024;
 
 /// The topics of Ticketon's own aggregates.
-pub const TOPICS: [&str; 2] = ["ticketon.orders.v1", "ticketon.tickets.v1"];
+pub const TOPICS: [&str; 1] = ["ticketon.orders.v1"];
 
 /// How the types of events begin.
 const TYPE_PREFIX: &str = "com.ticketon.";
@@ -236,17 +236,7 @@ mod tests {
 
     #[test]
     fn each_of_our_aggregates_has_a_topic() {
-        let topics = [Aggregate::order(1), Aggregate::ticket(1)].map(|aggregate| {
-            Envelope::of(
-                &NewMessage {
-                    aggregate,
-                    ..message()
-                },
-                "/ticketon",
-            )
-            .topic()
-        });
-        assert_eq!(topics, TOPICS);
+        assert_eq!([Envelope::of(&message(), "/ticketon").topic()], TOPICS);
     }
 
     #[test]

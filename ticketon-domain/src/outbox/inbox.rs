@@ -4,7 +4,7 @@
 //! for each consumer and aggregate, the last version that was handled; [`Once`] asks it in front of a
 //! handler and tells it after. A consumer that dies between the two handles that one version again. Whoever needs
 //! each effect exactly once makes the handler's writes repeatable under (aggregate, version), or records the version in the
-//! handler's own transaction, as the inbox in SQL can.
+//! handler's own transaction.
 
 use std::sync::Arc;
 

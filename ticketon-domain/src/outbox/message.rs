@@ -30,15 +30,6 @@ impl Aggregate {
         }
     }
 
-    /// A ticket, by its id.
-    #[must_use]
-    pub fn ticket(id: impl fmt::Display) -> Self {
-        Self {
-            kind: Cow::Borrowed("ticket"),
-            id: id.to_string(),
-        }
-    }
-
     /// Of any type, for example as a store or a topic has it.
     ///
     /// # Errors
@@ -132,7 +123,7 @@ pub struct NewMessage {
     pub occurred_at_ms: UnixMs,
     /// What ties it to the request that caused it, in logs and traces.
     pub correlation: Option<String>,
-    /// The facts: the text of a JSON object, without personal data in plain text.
+    /// The facts: the text of a JSON object. A person is an id in it, never a name or an address.
     pub payload: String,
 }
 

@@ -31,10 +31,10 @@ macro_rules! steps {
 
 #[cfg(feature = "sqlite")]
 const SQLITE: &[Step] = steps!("sqlite":
-    1 "0001_catalog", 2 "0002_purchases", 3 "0003_outbox", 4 "0004_audit", 5 "0005_sandbox");
+    1 "0001_catalog", 2 "0002_purchases", 3 "0003_outbox", 4 "0004_audit", 5 "0005_sandbox", 6 "0006_relays");
 #[cfg(feature = "mysql")]
 const MYSQL: &[Step] = steps!("mysql":
-    1 "0001_catalog", 2 "0002_purchases", 3 "0003_outbox", 4 "0004_audit", 5 "0005_sandbox");
+    1 "0001_catalog", 2 "0002_purchases", 3 "0003_outbox", 4 "0004_audit", 5 "0005_sandbox", 6 "0006_relays");
 
 const fn steps(dialect: Dialect) -> &'static [Step] {
     match dialect {
