@@ -39,6 +39,7 @@ mod mysql;
 mod open;
 mod outbox;
 mod pool;
+mod purchases;
 mod row;
 mod sandbox;
 #[cfg(feature = "sqlite")]

@@ -56,11 +56,11 @@ CREATE TABLE IF NOT EXISTS requests (
     KEY requests_by_age (created_ms)
 ) ENGINE = InnoDB;
 
--- What the map of an event's seats is yet to be told; deleted when it was.
+-- What the map of an event's seats is yet to be told, in the order of the ids; deleted when it was.
 CREATE TABLE IF NOT EXISTS seat_messages (
     id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     event_id VARBINARY(128) NOT NULL,
     order_id CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     body LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
-    KEY seat_messages_of_event (event_id, id)
+    KEY seat_messages_of_order (order_id, id)
 ) ENGINE = InnoDB;

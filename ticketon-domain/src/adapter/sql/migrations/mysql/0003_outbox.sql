@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     version BIGINT NOT NULL,
     kind VARBINARY(64) NOT NULL,
     occurred_ms BIGINT NOT NULL,
-    correlation VARBINARY(128),
+    correlation VARBINARY(512),
     payload LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     KEY outbox_of_shard (shard, id)
 ) ENGINE = InnoDB;

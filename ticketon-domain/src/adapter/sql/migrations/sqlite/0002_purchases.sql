@@ -22,7 +22,7 @@ CREATE UNIQUE INDEX orders_hold ON orders (event_id, hold_id, hold_live);
 CREATE UNIQUE INDEX orders_payment ON orders (payment_key);
 CREATE INDEX orders_of_user ON orders (user_id, id);
 CREATE INDEX orders_due ON orders (due_ms, id) WHERE due_ms IS NOT NULL;
-CREATE INDEX orders_attention ON orders (attention_ms, id) WHERE attention_ms IS NOT NULL;
+CREATE INDEX orders_attention ON orders (id) WHERE attention_ms IS NOT NULL;
 
 -- live is 1 for as long as the ticket keeps its seat and NULL after: a seat has one live ticket.
 CREATE TABLE tickets (
@@ -56,11 +56,11 @@ CREATE TABLE requests (
 ) STRICT;
 CREATE INDEX requests_by_age ON requests (created_ms);
 
--- What the map of an event's seats is yet to be told; deleted when it was.
+-- What the map of an event's seats is yet to be told, in the order of the ids; deleted when it was.
 CREATE TABLE seat_messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event_id TEXT NOT NULL,
     order_id TEXT NOT NULL,
     body TEXT NOT NULL
 ) STRICT;
-CREATE INDEX seat_messages_of_event ON seat_messages (event_id, id);
+CREATE INDEX seat_messages_of_order ON seat_messages (order_id, id);

@@ -1,0 +1,235 @@
+//! How a change of an order is written: its row, its tickets, its audit, its news and its seat messages.
+
+use std::collections::BTreeMap;
+
+use super::super::statement::{marks, rows_of_marks};
+use super::{Conn, Fault, Value, number, values};
+use crate::purchase::{Change, Changed, OrderRecord, Ticket};
+use crate::venue::SeatLabel;
+
+/// The columns of an order.
+pub(super) struct OrderRow<'a> {
+    pub(super) id: String,
+    record: &'a OrderRecord,
+    hold: String,
+    fence: i64,
+    version: i64,
+    body: String,
+}
+
+impl<'a> OrderRow<'a> {
+    pub(super) fn of(record: &'a OrderRecord) -> Result<Self, ticketon_queue::StoreError> {
+        let context = "write an order";
+        let row = || {
+            Ok(Self {
+                id: record.order.id.to_string(),
+                hold: record.order.hold.to_string(),
+                fence: number(record.order.fence)?,
+                version: number(record.order.version)?,
+                body: serde_json::to_string(record).map_err(|error| Fault::Corrupt(error.to_string()))?,
+                record,
+            })
+        };
+        row().map_err(|fault: Fault| fault.into_store_error(context))
+    }
+
+    fn hold_live(&self) -> Option<i64> {
+        self.record.order.state.claims_hold().then_some(1)
+    }
+
+    fn attention_ms(&self) -> Option<i64> {
+        Some(self.record.work.attention.as_ref()?.since_ms)
+    }
+
+    fn payment_key(&self) -> Option<&str> {
+        Some(self.record.order.payment.as_ref()?.key.as_str())
+    }
+
+    pub(super) async fn insert(&self, conn: &mut Conn) -> Result<(), Fault> {
+        let (record, order) = (self.record, &self.record.order);
+        let sql = "INSERT INTO orders (id, event_id, user_id, hold_id, hold_live, state, payment_key, due_ms, \
+                   attention_ms, created_ms, version, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let values = values![
+            &self.id,
+            &order.event,
+            &record.user,
+            &self.hold,
+            self.hold_live(),
+            order.state.as_str(),
+            self.payment_key(),
+            record.due_ms(),
+            self.attention_ms(),
+            order.created_at_ms,
+            self.version,
+            &self.body,
+        ];
+        conn.run(sql, values).await.map(drop)
+    }
+
+    async fn update(&self, conn: &mut Conn) -> Result<(), Fault> {
+        let record = self.record;
+        let sql = "UPDATE orders SET hold_live = ?, state = ?, payment_key = ?, due_ms = ?, attention_ms = ?, \
+                   version = ?, body = ? WHERE id = ?";
+        let values = values![
+            self.hold_live(),
+            record.order.state.as_str(),
+            self.payment_key(),
+            record.due_ms(),
+            self.attention_ms(),
+            self.version,
+            &self.body,
+            &self.id,
+        ];
+        conn.run(sql, values).await.map(drop)
+    }
+}
+
+/// Writes all of a change, or nothing where a unique key says no.
+pub(super) async fn change(
+    conn: &mut Conn,
+    before: &OrderRecord,
+    change: Change,
+) -> Result<Changed, Fault> {
+    let row = OrderRow::of(&change.record)?;
+    match row.update(conn).await {
+        Ok(()) => {}
+        Err(Fault::Duplicate) => {
+            let sql = "SELECT 1 FROM orders WHERE payment_key = ? AND id <> ?";
+            let key = row.payment_key().unwrap_or_default();
+            return match conn.row(sql, values![key, &row.id]).await? {
+                Some(_) => Ok(Changed::PaymentTaken),
+                None => Err(Fault::again("a key was free again a moment later")),
+            };
+        }
+        Err(fault) => return Err(fault),
+    }
+    let taken = tickets(conn, before, &row).await?;
+    if !taken.is_empty() {
+        conn.undo();
+        return Ok(Changed::SeatsTaken(taken));
+    }
+    follow_up(conn, &change).await?;
+    Ok(Changed::Done(Box::new(change.record)))
+}
+
+/// Writes the tickets that are new or changed; answers which seats have other people's live tickets.
+async fn tickets(
+    conn: &mut Conn,
+    before: &OrderRecord,
+    row: &OrderRow<'_>,
+) -> Result<Vec<SeatLabel>, Fault> {
+    let order = &row.record.order;
+    let mut new: Vec<&Ticket> = Vec::new();
+    let mut moved: BTreeMap<_, Vec<&Ticket>> = BTreeMap::new();
+    for ticket in &order.tickets {
+        match before.order.ticket(&ticket.id) {
+            None => new.push(ticket),
+            Some(old) if old.state != ticket.state => moved.entry(ticket.state).or_default().push(ticket),
+            Some(_) => {}
+        }
+    }
+    for (state, tickets) in moved {
+        let ids: Vec<String> = tickets.iter().map(|ticket| ticket.id.to_string()).collect();
+        let mut values: Vec<Value<'_>> =
+            values![state.as_str(), live(state.is_live()), order.changed_at_ms].to_vec();
+        values.extend(ids.iter().map(Value::from));
+        let sql = "UPDATE tickets SET state = ?, live = ?, changed_ms = ? WHERE id IN";
+        conn.run(format!("{sql} ({})", marks(ids.len())), &values).await?;
+    }
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = new.iter().map(|ticket| ticket.id.to_string()).collect();
+    let mut values: Vec<Value<'_>> = Vec::with_capacity(new.len() * 11);
+    for (ticket, id) in new.iter().zip(&ids) {
+        values.extend(values![
+            id,
+            &row.id,
+            &order.event,
+            &ticket.seat,
+            live(ticket.state.is_live()),
+            ticket.state.as_str(),
+            &row.record.user,
+            row.fence,
+            number(ticket.price)?,
+            &ticket.grade,
+            order.changed_at_ms,
+        ]);
+    }
+    let sql = "INSERT INTO tickets (id, order_id, event_id, seat, live, state, user_id, fence, price, grade, \
+               changed_ms) VALUES";
+    match conn.run(format!("{sql} {}", rows_of_marks(new.len(), 11)), &values).await {
+        Ok(_) => Ok(Vec::new()),
+        Err(Fault::Duplicate) => taken(conn, row, &new).await,
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The seats of these tickets that somebody else has.
+async fn taken(conn: &mut Conn, row: &OrderRow<'_>, tickets: &[&Ticket]) -> Result<Vec<SeatLabel>, Fault> {
+    let mut values: Vec<Value<'_>> = values![&row.record.order.event, &row.id].to_vec();
+    values.extend(tickets.iter().map(|ticket| Value::from(&ticket.seat)));
+    let sql = "SELECT seat FROM tickets WHERE event_id = ? AND live = 1 AND order_id <> ? AND seat IN";
+    let sql = format!("{sql} ({}) ORDER BY seat", marks(tickets.len()));
+    let rows = conn.rows(sql, &values).await?;
+    if rows.is_empty() {
+        return Err(Fault::again("a seat was free again a moment later"));
+    }
+    rows.iter().map(|row| row.parsed("seat")).collect()
+}
+
+/// Writes what a change brings beside the order: for its audit, for others, for the map.
+pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fault> {
+    let id = change.record.order.id.to_string();
+    if !change.entries.is_empty() {
+        let mut hashes = Vec::with_capacity(change.entries.len());
+        for entry in &change.entries {
+            hashes.push((number(entry.seq)?, entry.prev.to_string(), entry.hash.to_string()));
+        }
+        let mut values: Vec<Value<'_>> = Vec::new();
+        for (entry, (seq, prev, hash)) in change.entries.iter().zip(&hashes) {
+            values.extend(values![&id, *seq, entry.at_ms, &entry.kind, &entry.body, prev, hash]);
+        }
+        let sql = "INSERT INTO audit (order_id, seq, at_ms, kind, body, prev_hash, hash) VALUES";
+        let rows = rows_of_marks(change.entries.len(), 7);
+        conn.run(format!("{sql} {rows}"), &values).await?;
+    }
+    if !change.news.is_empty() {
+        let mut names = Vec::with_capacity(change.news.len());
+        for news in &change.news {
+            names.push((news.aggregate.to_string(), number(news.version)?));
+        }
+        let mut values: Vec<Value<'_>> = Vec::new();
+        for (news, (aggregate, version)) in change.news.iter().zip(&names) {
+            values.extend(values![
+                u32::from(news.aggregate.shard()),
+                aggregate,
+                *version,
+                &news.kind,
+                news.occurred_at_ms,
+                news.correlation.as_deref(),
+                &news.payload,
+            ]);
+        }
+        let sql = "INSERT INTO outbox (shard, aggregate, version, kind, occurred_ms, correlation, payload) VALUES";
+        let rows = rows_of_marks(change.news.len(), 7);
+        conn.run(format!("{sql} {rows}"), &values).await?;
+    }
+    if !change.messages.is_empty() {
+        let bodies: Result<Vec<String>, serde_json::Error> =
+            change.messages.iter().map(serde_json::to_string).collect();
+        let bodies = bodies.map_err(|error| Fault::Corrupt(error.to_string()))?;
+        let event = &change.record.order.event;
+        let mut values: Vec<Value<'_>> = Vec::new();
+        for body in &bodies {
+            values.extend(values![event, &id, body]);
+        }
+        let sql = "INSERT INTO seat_messages (event_id, order_id, body) VALUES";
+        conn.run(format!("{sql} {}", rows_of_marks(bodies.len(), 3)), &values).await?;
+    }
+    Ok(())
+}
+
+fn live(is_live: bool) -> Option<i64> {
+    is_live.then_some(1)
+}
