@@ -35,8 +35,11 @@ const MAX_EVENTS: usize = 10_000;
 const PARALLEL: usize = 16;
 /// Sweeps of one event in a row, when each did as much as it may.
 const MAX_SWEEPS: usize = 40;
-/// How long a rebuild of somebody else may take before it counts as dead, in milliseconds.
+/// How long a rebuild of somebody else may take before it counts as dead, in milliseconds. Twice as long each time that
+/// this process has taken one over: a rebuild from a slow database must not be started over for ever.
 const STUCK_MS: i64 = 10_000;
+/// How often the patience is doubled.
+const MAX_DOUBLINGS: u32 = 6;
 /// By how much processes that miss the same map are spread, in milliseconds.
 const JITTER_MS: u64 = 250;
 
@@ -45,6 +48,8 @@ const JITTER_MS: u64 = 250;
 struct Kept {
     /// Since when a rebuild of this epoch is seen.
     rebuilding: Option<(u64, UnixMs)>,
+    /// How often this process has taken the rebuild over since the map was ready.
+    taken_over: u32,
     /// The map was missing the last time.
     was_absent: bool,
     /// This process began a rebuild that failed.
@@ -202,6 +207,7 @@ async fn look_after(shared: &Shared, event: &Event, kept: &mut Kept) -> Result<(
         }
     };
     kept.rebuilding = None;
+    kept.taken_over = 0;
     kept.was_absent = false;
     kept.broke_off = false;
     kept.counts = head.counts;
@@ -225,9 +231,11 @@ async fn mend(
             _ => now,
         };
         kept.rebuilding = Some((epoch, since));
-        if now - since < STUCK_MS && !kept.broke_off {
+        let patience_ms = STUCK_MS << kept.taken_over.min(MAX_DOUBLINGS);
+        if now - since < patience_ms && !kept.broke_off {
             return Ok(());
         }
+        kept.taken_over += 1;
         tracing::warn!(target: "ticketon::keeper", event = %event.id(), epoch, "taking over a rebuild that does not end");
     } else if !std::mem::replace(&mut kept.was_absent, true) {
         // Processes that miss the same map at the same time begin one after the other; the first one's is seen by
