@@ -125,6 +125,8 @@ impl AppBuilder {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            // A test that cares about what is kept names its own.
+            .env("TICKETON_DATABASE_URL", "sqlite::memory:")
             .args(["--listen", &format!("127.0.0.1:{}", port.number())])
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         Process::spawn(&format!("{name} at port {}", port.number()), &mut command)
