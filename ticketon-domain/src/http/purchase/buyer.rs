@@ -1,5 +1,7 @@
 //! The calls of people who buy: orders, refunds, tickets.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -9,7 +11,7 @@ use ticketon_queue::http::{
 };
 use ticketon_queue::{EventId, UserId};
 
-use super::once::{hash_of, once};
+use super::once::{Asked, LEASE, hash_of, once};
 use super::request::{self, caller, order_id, own_caller, page, ticket_id};
 use super::route::{
     CANCEL, CONFIRM, GET_ORDER, HISTORY, INITIATE, PURCHASE_ROUTES, REFUND, TICKET_QR, TICKETS,
@@ -17,7 +19,7 @@ use super::route::{
 use super::wire::{order_response, tickets_json};
 use crate::http::request::idempotency_key;
 use crate::purchase::correlation::correlated;
-use crate::purchase::{Purchases, RequestKey, qr_svg};
+use crate::purchase::{OrderState, PurchaseError, Purchases, RequestKey, TicketState, qr_svg};
 
 /// Serves [`PURCHASE_ROUTES`]: orders from the hold to the ticket, and back.
 ///
@@ -27,6 +29,7 @@ use crate::purchase::{Purchases, RequestKey, qr_svg};
 pub struct PurchaseHttp {
     purchases: Purchases,
     door: Guard,
+    request_lease: Duration,
 }
 
 impl PurchaseHttp {
@@ -37,7 +40,16 @@ impl PurchaseHttp {
         Self {
             purchases: purchases.clone(),
             door: door.into(),
+            request_lease: LEASE,
         }
+    }
+
+    /// How long a request has its idempotency key for itself: a minute by default. A crash blocks the key for so long, and
+    /// a request that takes nearly as long is answered with 409 `stillRunning`.
+    #[must_use]
+    pub fn request_lease(mut self, lease: Duration) -> Self {
+        self.request_lease = lease;
+        self
     }
 
     async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
@@ -85,18 +97,18 @@ impl PurchaseHttp {
             &amount,
         ]);
         let purchases = self.purchases.clone();
-        let work = async move {
+        let work = async move |_| {
             let order = purchases.confirm(&user, &confirm).await?;
             Ok(order_response(&order))
         };
-        once(
-            &self.purchases,
+        let asked = Asked {
             key,
             hash,
-            request::correlation(&request.headers),
-            work,
-        )
-        .await
+            lease: self.request_lease,
+            mark: None,
+        };
+        let correlation = request::correlation(&request.headers);
+        once(&self.purchases, asked, correlation, work).await
     }
 
     async fn refund(&self, request: &Inbound) -> Result<Response<Body>, Problem> {
@@ -108,20 +120,23 @@ impl PurchaseHttp {
         let path = format!("/purchase/{order}/refund");
         let hash = hash_of(&["POST", &path, &tickets.join(","), &wanted.reason]);
         let purchases = self.purchases.clone();
-        let work = async move {
-            let order = purchases
-                .refund(&user, &order, &wanted.tickets, &wanted.reason)
-                .await?;
+        let work = async move |again| {
+            let done = purchases.refund(&user, &order, &wanted.tickets, &wanted.reason);
+            let order = match done.await {
+                // This request did it before; what came of it is the answer.
+                Err(error) if again && is_done(&error) => purchases.get(&user, &order).await?,
+                done => done?,
+            };
             Ok(order_response(&order))
         };
-        once(
-            &self.purchases,
+        let asked = Asked {
             key,
             hash,
-            request::correlation(&request.headers),
-            work,
-        )
-        .await
+            lease: self.request_lease,
+            mark: Some("refundBegun"),
+        };
+        let correlation = request::correlation(&request.headers);
+        once(&self.purchases, asked, correlation, work).await
     }
 
     async fn history(&self, request: &Inbound) -> Result<Response<Body>, Problem> {
@@ -182,6 +197,18 @@ impl PurchaseHttp {
             Door::Refuse(problem) => Err(problem),
             Door::Redirect(_) => Err(Problem::new(Code::ADMISSION_REQUIRED)),
         }
+    }
+}
+
+/// Whether a refund is refused because the money goes or went back already.
+fn is_done(error: &PurchaseError) -> bool {
+    match error {
+        PurchaseError::Ticket { state, .. } => {
+            matches!(state, TicketState::Refunding | TicketState::Refunded)
+        }
+        PurchaseError::State { state } => *state == OrderState::Refunded,
+        PurchaseError::NothingToRefund => true,
+        _ => false,
     }
 }
 

@@ -10,19 +10,26 @@ use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use ticketon_queue::QueueError;
-use ticketon_queue::UnixMs;
 use ticketon_queue::http::{Body, Code, Problem};
+use ticketon_queue::{QueueError, StoreError, UnixMs};
 
 use super::problem::SOON;
 use crate::http::{FAULT, IDEMPOTENCY_MISMATCH, STILL_RUNNING};
 use crate::purchase::correlation::correlated;
 use crate::purchase::{Begun, Purchases, RequestKey};
 
-/// How long a request has its key for itself.
-const LEASE_MS: UnixMs = 60_000;
-/// A request is given up this long before its lease ends, so that the next never runs beside it.
-const LIMIT: Duration = Duration::from_secs(55);
+/// How long a request has its key for itself, unless the host says otherwise.
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
+/// What is asked once.
+pub(super) struct Asked {
+    pub(super) key: RequestKey,
+    /// [`hash_of`] all that was asked.
+    pub(super) hash: String,
+    pub(super) lease: Duration,
+    /// The operation under which it is marked as begun, where doing it twice is refused and no answer to the second.
+    pub(super) mark: Option<&'static str>,
+}
 
 /// Names what was asked, so that the same key is not good for something else.
 pub(super) fn hash_of(parts: &[&str]) -> String {
@@ -82,19 +89,19 @@ impl Kept {
 }
 
 /// Does what a request asks, unless it was done before, and goes on when the caller hangs up: who asks again finds what
-/// came of it.
-pub(super) async fn once<W>(
+/// came of it. `work` is told whether it may have been done before, by who died or was not answered for good.
+pub(super) async fn once<W, F>(
     purchases: &Purchases,
-    key: RequestKey,
-    hash: String,
+    asked: Asked,
     correlation: Option<String>,
-    work: W,
+    work: F,
 ) -> Result<Response<Body>, Problem>
 where
-    W: Future<Output = Result<Response<Body>, Problem>> + Send + 'static,
+    W: Future<Output = Result<Response<Body>, Problem>> + Send,
+    F: FnOnce(bool) -> W + Send + 'static,
 {
     let purchases = purchases.clone();
-    let run = async move { begun(&purchases, &key, &hash, work).await };
+    let run = async move { begun(&purchases, &asked, work).await };
     match tokio::spawn(correlated(correlation, run)).await {
         Ok(answer) => answer,
         Err(error) => match error.try_into_panic() {
@@ -106,15 +113,19 @@ where
     }
 }
 
-async fn begun(
+async fn begun<W>(
     purchases: &Purchases,
-    key: &RequestKey,
-    hash: &str,
-    work: impl Future<Output = Result<Response<Body>, Problem>>,
-) -> Result<Response<Body>, Problem> {
+    asked: &Asked,
+    work: impl FnOnce(bool) -> W,
+) -> Result<Response<Body>, Problem>
+where
+    W: Future<Output = Result<Response<Body>, Problem>>,
+{
     let (store, clock) = (purchases.store(), purchases.clock());
-    let now_ms = clock.now_ms();
-    let begun = store.begin_request(key, hash, now_ms, now_ms + LEASE_MS);
+    let (key, now_ms) = (&asked.key, clock.now_ms());
+    let lease_ms = UnixMs::try_from(asked.lease.as_millis()).unwrap_or(UnixMs::MAX);
+    let until_ms = now_ms.saturating_add(lease_ms);
+    let begun = store.begin_request(key, &asked.hash, now_ms, until_ms);
     match begun.await.map_err(QueueError::Store)? {
         Begun::Go => {}
         Begun::Running { .. } => return Err(still_running()),
@@ -127,10 +138,12 @@ async fn begun(
             });
         }
     }
+    let again = marked(purchases, asked).await.map_err(QueueError::Store)?;
     let response = tokio::select! {
-        answer = work => answer.unwrap_or_else(Problem::into_response),
-        // Nothing is undone: the order goes its way, and the key is free again when the lease ends.
-        () = clock.sleep(LIMIT) => return Err(still_running()),
+        answer = work(again) => answer.unwrap_or_else(Problem::into_response),
+        // Given up before the lease ends, so that the next never runs beside it. Nothing is undone: the order goes its
+        // way.
+        () = clock.sleep(asked.lease / 12 * 11) => return Err(still_running()),
     };
     let kept = Kept::of(&response).and_then(|kept| serde_json::to_string(&kept).ok());
     if let Err(error) = store.end_request(key, kept.as_deref()).await {
@@ -139,6 +152,27 @@ async fn begun(
             operation = key.operation, "an answer could not be kept");
     }
     Ok(response)
+}
+
+/// Marks a request as begun; answers whether it was before.
+async fn marked(purchases: &Purchases, asked: &Asked) -> Result<bool, StoreError> {
+    let Some(operation) = asked.mark else {
+        return Ok(false);
+    };
+    let (store, now_ms) = (purchases.store(), purchases.clock().now_ms());
+    let mark = RequestKey {
+        operation,
+        ..asked.key.clone()
+    };
+    // A mark has no lease: who dies beside it leaves it to be made again.
+    let begun = store
+        .begin_request(&mark, &asked.hash, now_ms, now_ms)
+        .await?;
+    if begun != Begun::Go {
+        return Ok(true);
+    }
+    store.end_request(&mark, Some("begun")).await?;
+    Ok(false)
 }
 
 fn still_running() -> Problem {
