@@ -9,8 +9,12 @@ use http::{StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Value, json};
 use ticketon_axum::{EventFrom, Guard, GuestIdentity};
-use ticketon_domain::http::{ShopAdminHttp, ShopHttp};
+use ticketon_domain::adapter::sandbox::{Sandbox, SandboxHttp};
+use ticketon_domain::http::{
+    PurchaseAdminHttp, PurchaseHttp, ShopAdminHttp, ShopHttp, TossWebhookHttp,
+};
 use ticketon_domain::page::SeatPage;
+use ticketon_domain::purchase::Purchases;
 use ticketon_domain::seat::Seats;
 use ticketon_queue::WaitingQueue;
 use ticketon_queue::http::{AdminToken, Guests};
@@ -31,6 +35,10 @@ pub(crate) struct Parts {
     pub(crate) queue: WaitingQueue,
     /// The seats.
     pub(crate) seats: Seats,
+    /// What is bought.
+    pub(crate) purchases: Purchases,
+    /// Payments without money, if those are used.
+    pub(crate) sandbox: Option<Sandbox>,
     /// What this process does.
     pub(crate) role: Role,
     /// The operator's key.
@@ -56,6 +64,7 @@ pub(crate) fn app(parts: &Parts) -> Router {
     let ready = Ready {
         queue: parts.queue.clone(),
         seats: parts.seats.clone(),
+        purchases: parts.purchases.clone(),
         stopping: parts.stopping.clone(),
     };
     let metrics = parts.metrics.clone();
@@ -104,13 +113,27 @@ fn for_visitors(parts: &Parts) -> Router {
     // Holds and the seat page check the admission by themselves.
     let inner_door = ticketon_queue::guard::Guard::new(queue).waiting_page("/wait/{event_id}");
     let shop = ticketon_axum::routes_of(ShopHttp::new(&parts.seats, inner_door.clone()));
-    let seat_page = ticketon_axum::routes_of(SeatPage::new(inner_door).title(events::title));
+    let purchases =
+        ticketon_axum::routes_of(PurchaseHttp::new(&parts.purchases, inner_door.clone()));
+    let seat_page = SeatPage::new(inner_door)
+        .title(events::title)
+        .next_url("/checkout/{event_id}/{hold_id}");
+    let seat_page = ticketon_axum::routes_of(seat_page);
+    let payments = match &parts.sandbox {
+        // The page: anybody. Payments: whoever is identified.
+        Some(sandbox) => ticketon_axum::routes_of(SandboxHttp::new(sandbox)),
+        // Anybody: what a webhook says is only a hint.
+        None => ticketon_axum::routes_of(TossWebhookHttp::new(&parts.purchases)),
+    };
     // Whoever is admitted to the event of the path.
     pages::door(&parts.seats)
         .route_layer(door)
         // Events and maps: anybody. Holds: whoever is admitted.
         .merge(shop)
         .merge(seat_page)
+        // Orders and tickets: whoever is identified, for themselves; a new order: whoever is admitted.
+        .merge(purchases)
+        .merge(payments)
         // Whoever is identified, for themselves.
         .merge(waiting)
         // Anybody.
@@ -125,7 +148,11 @@ fn for_operators(parts: &Parts) -> Router {
     let token = &parts.admin_token;
     let shop = ShopAdminHttp::new(&parts.seats, token.clone());
     let admin = ticketon_axum::admin_routes(&parts.queue, token.clone())
-        .merge(ticketon_axum::routes_of(shop));
+        .merge(ticketon_axum::routes_of(shop))
+        .merge(ticketon_axum::routes_of(PurchaseAdminHttp::new(
+            &parts.purchases,
+            token.clone(),
+        )));
     match &parts.crowd {
         None => admin,
         Some(crowd) => {
@@ -145,6 +172,7 @@ fn for_operators(parts: &Parts) -> Router {
 struct Ready {
     queue: WaitingQueue,
     seats: Seats,
+    purchases: Purchases,
     stopping: watch::Receiver<bool>,
 }
 
@@ -152,7 +180,10 @@ struct Ready {
 async fn is_ready(State(ready): State<Ready>) -> (StatusCode, Json<Value>) {
     let status = if *ready.stopping.borrow() {
         "stopping"
-    } else if ready.queue.ping().await.is_err() || ready.seats.ping().await.is_err() {
+    } else if ready.queue.ping().await.is_err()
+        || ready.seats.ping().await.is_err()
+        || ready.purchases.store().ping().await.is_err()
+    {
         "storeUnavailable"
     } else {
         return (StatusCode::OK, Json(json!({"status": "ready"})));

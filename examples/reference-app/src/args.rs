@@ -4,17 +4,29 @@ use std::net::SocketAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use ticketon_queue::AdmissionKeys;
 use ticketon_queue::http::AdminToken;
 
+use crate::database::DatabaseArgs;
 use crate::limits::Limit;
+use crate::payments::PaymentArgs;
 use crate::proxies::Proxy;
 
 /// Ticketon: a fair waiting room for ticket on-sales. Without options everything is embedded.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "reference-app", version)]
 pub(crate) struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub(crate) payments: PaymentArgs,
+
     /// Address and port to listen on, like 127.0.0.1:8080.
     #[arg(
         long,
@@ -106,6 +118,13 @@ pub(crate) struct Args {
         value_name = "FILTER"
     )]
     pub(crate) log: String,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Make the tables of the database, or bring them up to date.
+    Migrate,
 }
 
 /// What a process does.

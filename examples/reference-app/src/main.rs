@@ -3,13 +3,16 @@
 mod app;
 mod args;
 mod auth;
+mod database;
 mod demo;
 mod events;
 mod limits;
 mod operator;
 mod pages;
+mod payments;
 mod proxies;
 mod shop;
+mod sold_before;
 mod telemetry;
 
 use std::net::SocketAddr;
@@ -17,11 +20,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use args::{Args, Role};
+use args::{Args, Command, Role};
 use clap::Parser as _;
 use proxies::Proxies;
+use sold_before::SoldBefore;
 use ticketon_domain::adapter::memory::{MemoryLedger, MemorySeatStore};
 use ticketon_domain::adapter::redis::RedisSeatStore;
+use ticketon_domain::outbox::Relay;
+use ticketon_domain::purchase::Purchases;
 use ticketon_domain::seat::{SeatStore, Seats};
 use ticketon_queue::{EventId, MemoryStore, QueueStore, RedisStore, WaitingQueue};
 use tokio::net::TcpListener;
@@ -44,6 +50,11 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     args.check()?;
     telemetry::start_logs(&args)?;
+    if let Some(Command::Migrate) = args.command {
+        args.database.migrate().await?;
+        println!("The tables are up to date.");
+        return Ok(());
+    }
     let metrics = telemetry::start_metrics()?;
     let (admin_token, made_up) = args.admin_token()?;
     let keys = args.admission_keys()?;
@@ -60,6 +71,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let address = listener.local_addr()?;
     let keys = keys.unwrap_or_else(ticketon_queue::AdmissionKeys::random);
     let stores = stores(&args).await?;
+    let database = args.database.open().await?;
     let queue = WaitingQueue::builder_shared(stores.queue)
         .admission_keys(keys)
         .dispatch(args.role != Role::Broker)
@@ -67,19 +79,25 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .start()
         .await?;
     let event = EventId::new(demo::DEMO)?;
-    let ledger = if args.no_demo {
+    let before = if args.no_demo {
         MemoryLedger::new()
     } else {
         shop::sold_before(&event)
     };
     let seats = Seats::builder_shared(stores.seats)
-        .ledger(ledger)
+        .catalog(database.clone())
+        .ledger(SoldBefore::new(&database, before))
         .queue(&queue)
         .start()
         .await?;
     if !args.no_demo {
         shop::open(&seats, event.clone()).await?;
     }
+    let payments = args.payments.provider(&database, &seats)?;
+    let (purchases, relay) = args
+        .payments
+        .start(&database, &seats, &queue, args.database.keys()?, &payments)
+        .await?;
     let (stop, stopped) = watch::channel(false);
     let crowd = demo::Crowd::new(&queue, &seats, stopped.clone());
     let with_demo = !args.no_demo && args.role != Role::Dispatcher;
@@ -91,6 +109,8 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let app = app::app(&app::Parts {
         queue: queue.clone(),
         seats: seats.clone(),
+        purchases: purchases.clone(),
+        sandbox: payments.sandbox,
         role: args.role,
         admin_token,
         secure_cookies: args.secure_cookies,
@@ -103,7 +123,33 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     });
     tokio::spawn(upkeep(metrics, stopped.clone()));
     greet(&args, address, made_up.as_deref(), demo_takes);
-    serve(listener, app, queue, seats, stop).await
+    let handles = Handles {
+        queue,
+        seats,
+        purchases,
+        relay,
+    };
+    serve(listener, app, handles, stop).await
+}
+
+/// What ends in order when the process does.
+struct Handles {
+    queue: WaitingQueue,
+    seats: Seats,
+    purchases: Purchases,
+    relay: Relay,
+}
+
+impl Handles {
+    /// Purchases before their relay, so that what they did last is still told.
+    async fn shutdown(&self) {
+        tokio::join!(
+            self.queue.shutdown(),
+            self.seats.shutdown(),
+            self.purchases.shutdown()
+        );
+        self.relay.shutdown().await;
+    }
 }
 
 /// Where rooms and seat maps live.
@@ -166,14 +212,16 @@ fn greet(args: &Args, address: SocketAddr, key: Option<&str>, demo_takes: Option
             "  Rooms and seats live in memory: a restart empties the line and frees what is held."
         );
     }
+    if let Some(file) = args.database.file() {
+        println!("  Orders and tickets are kept in {}.", file.display());
+    }
 }
 
 /// Serves until the signal; then asks people to reconnect, lets open requests end, and stops.
 async fn serve(
     listener: TcpListener,
     app: axum::Router,
-    queue: WaitingQueue,
-    seats: Seats,
+    handles: Handles,
     stop: watch::Sender<bool>,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut draining = stop.subscribe();
@@ -181,7 +229,7 @@ async fn serve(
         signal().await;
         tracing::info!(target: "ticketon::app", "stopping: people are asked to reconnect");
         stop.send_replace(true);
-        tokio::join!(queue.shutdown(), seats.shutdown());
+        handles.shutdown().await;
     };
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let served = axum::serve(listener, app).with_graceful_shutdown(signalled);

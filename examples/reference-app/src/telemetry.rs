@@ -49,13 +49,14 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Gives each request a correlation id, the caller's if it is fit for a log, and logs its answer.
-pub(crate) async fn correlate(request: Request, next: Next) -> Response {
+pub(crate) async fn correlate(mut request: Request, next: Next) -> Response {
     let id = request
         .headers()
         .get(&CORRELATION_ID)
         .filter(|value| is_fit(value))
         .cloned()
         .unwrap_or_else(new_id);
+    request.headers_mut().insert(&CORRELATION_ID, id.clone());
     let method = request.method().clone();
     let path = request
         .extensions()

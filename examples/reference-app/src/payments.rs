@@ -1,0 +1,167 @@
+//! Who takes the money, and who hears of it: the sandbox by default, or Toss Payments; a bus in this process, or Kafka.
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use ticketon_domain::adapter::memory::MemoryBus;
+use ticketon_domain::adapter::sandbox::Sandbox;
+use ticketon_domain::adapter::sql::SqlStore;
+use ticketon_domain::adapter::toss::TossPayments;
+use ticketon_domain::outbox::{EventBus, Relay, Wake};
+use ticketon_domain::purchase::{PaymentProvider, Purchases, TicketKeys};
+use ticketon_domain::seat::Seats;
+use ticketon_queue::WaitingQueue;
+
+use crate::args::Secret;
+
+/// Who takes the money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Provider {
+    /// Nobody: a page to try it out.
+    Sandbox,
+    /// Toss Payments.
+    Toss,
+}
+
+/// How is paid.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PaymentArgs {
+    /// Who takes the money.
+    #[arg(long, env = "TICKETON_PAYMENTS", value_enum, default_value_t = Provider::Sandbox)]
+    pub(crate) payments: Provider,
+
+    /// The secret key of Toss Payments.
+    #[arg(
+        long,
+        env = "TICKETON_TOSS_SECRET_KEY",
+        hide_env_values = true,
+        value_name = "KEY"
+    )]
+    pub(crate) toss_secret_key: Option<Secret>,
+
+    /// The public key of Toss Payments, which browsers get.
+    #[arg(long, env = "TICKETON_TOSS_CLIENT_KEY", value_name = "KEY")]
+    pub(crate) toss_client_key: Option<String>,
+
+    /// Where Toss Payments answers.
+    #[arg(
+        long,
+        env = "TICKETON_TOSS_URL",
+        default_value = "https://api.tosspayments.com",
+        value_name = "URL"
+    )]
+    pub(crate) toss_url: String,
+
+    /// A page where browsers pay, if it is not Toss's own window: it gets orderId, amount, orderName, successUrl and
+    /// failUrl.
+    #[arg(long, env = "TICKETON_TOSS_PAY_URL", value_name = "URL")]
+    pub(crate) toss_pay_url: Option<String>,
+
+    /// How long a payment's answer is waited for, in seconds.
+    #[arg(long, env = "TICKETON_TOSS_TIMEOUT", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=120), value_name = "SECONDS")]
+    pub(crate) toss_timeout: u64,
+
+    /// How long a process that pays an order has it for itself before another takes it up, in seconds; longer than the
+    /// provider's time-out.
+    #[arg(long, env = "TICKETON_PAYMENT_LEASE", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "SECONDS")]
+    pub(crate) payment_lease: u64,
+
+    /// Kafka brokers that hear of every order, host:port[,host:port...]. Without them, whoever listens in this process does.
+    #[cfg(feature = "kafka")]
+    #[arg(long, env = "TICKETON_KAFKA_BROKERS", value_name = "BROKERS")]
+    pub(crate) kafka_brokers: Option<String>,
+}
+
+/// What purchases need besides the database.
+pub(crate) struct Payments {
+    /// Who takes the money.
+    pub(crate) provider: Arc<dyn PaymentProvider>,
+    /// The sandbox, if it is that: it has a page.
+    pub(crate) sandbox: Option<Sandbox>,
+}
+
+impl PaymentArgs {
+    /// Who takes the money.
+    ///
+    /// # Errors
+    /// When an option is missing or wrong.
+    pub(crate) fn provider(&self, store: &SqlStore, seats: &Seats) -> Result<Payments, String> {
+        match self.payments {
+            Provider::Sandbox => {
+                let sandbox = Sandbox::with_book(store.clone()).clock(Arc::clone(seats.clock()));
+                Ok(Payments {
+                    provider: Arc::new(sandbox.clone()),
+                    sandbox: Some(sandbox),
+                })
+            }
+            Provider::Toss => {
+                let key = self.toss_secret_key.as_ref().ok_or(
+                    "--payments toss needs --toss-secret-key (TICKETON_TOSS_SECRET_KEY), like test_sk_... or live_sk_...",
+                )?;
+                let mut toss = TossPayments::builder(key.expose())
+                    .base_url(&self.toss_url)
+                    .read_timeout(std::time::Duration::from_secs(self.toss_timeout));
+                if let Some(key) = &self.toss_client_key {
+                    toss = toss.client_key(key);
+                }
+                if let Some(url) = &self.toss_pay_url {
+                    toss = toss.pay_url(url);
+                }
+                let toss = toss
+                    .build()
+                    .map_err(|error| format!("--payments toss: {error}"))?;
+                Ok(Payments {
+                    provider: Arc::new(toss),
+                    sandbox: None,
+                })
+            }
+        }
+    }
+
+    /// Purchases over this database, and the relay of its outbox.
+    ///
+    /// # Errors
+    /// When the database or the brokers do not answer.
+    pub(crate) async fn start(
+        &self,
+        store: &SqlStore,
+        seats: &Seats,
+        queue: &WaitingQueue,
+        keys: Option<TicketKeys>,
+        payments: &Payments,
+    ) -> Result<(Purchases, Relay), Box<dyn std::error::Error>> {
+        let wake = Wake::new();
+        let mut purchases = Purchases::builder_shared(
+            Arc::new(store.clone()),
+            seats,
+            Arc::clone(&payments.provider),
+        )
+        .queue(queue)
+        .lease(std::time::Duration::from_secs(self.payment_lease))
+        .wakes(wake.clone());
+        if let Some(keys) = keys {
+            purchases = purchases.ticket_keys(keys);
+        }
+        let purchases = purchases.start().await?;
+        let relay = Relay::builder(Arc::new(store.clone()), self.bus().await?)
+            .clock(Arc::clone(seats.clock()))
+            .wake(wake)
+            .start();
+        Ok((purchases, relay))
+    }
+
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(clippy::unused_async, reason = "Kafka is asked whether it answers")
+    )]
+    async fn bus(&self) -> Result<Arc<dyn EventBus>, Box<dyn std::error::Error>> {
+        #[cfg(feature = "kafka")]
+        if let Some(brokers) = &self.kafka_brokers {
+            let bus = ticketon_domain::adapter::kafka::KafkaBus::builder(brokers)
+                .connect()
+                .await?;
+            return Ok(Arc::new(bus));
+        }
+        Ok(Arc::new(MemoryBus::new()))
+    }
+}
