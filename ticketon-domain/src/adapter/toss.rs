@@ -208,10 +208,10 @@ fn whole(money: Money) -> Result<u64, TossError> {
     }
 }
 
-/// A key as a segment of a path; the two that would climb are nobody's.
+/// A key as a segment of a path; what would lead elsewhere is nobody's.
 fn segment(key: &PaymentKey) -> Result<&str, TossError> {
     match key.as_str() {
-        "." | ".." => Err(TossError::Answered {
+        "." | ".." | "confirm" | "orders" | "key-in" => Err(TossError::Answered {
             status: 404,
             code: TossCode::NotFoundPayment,
             message: "no payment has such a key".to_owned(),
