@@ -116,6 +116,9 @@ pub enum Command {
         /// For people.
         detail: String,
     },
+    /// Somebody said that its payment has changed: it need not wait for its next attempt. What was tried stays counted,
+    /// so that nobody can keep an order open by saying so again and again.
+    LookNow,
     /// An operator wants it looked at now.
     Retry,
 }

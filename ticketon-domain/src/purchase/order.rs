@@ -247,7 +247,11 @@ impl Order {
                 refund.transaction_key = Some(transaction_key.clone());
                 let tickets = refund.tickets.clone();
                 self.turn_these(&tickets, TicketState::Refunding, TicketState::Refunded)?;
-                let all = self.refunded() == self.amount;
+                // A ticket that cost nothing may be left when all the money is given back.
+                let given_back = |ticket: &Ticket| {
+                    matches!(ticket.state, TicketState::Refunded | TicketState::Void)
+                };
+                let all = self.refunded() == self.amount && self.tickets.iter().all(given_back);
                 self.become_(if all {
                     OrderState::Refunded
                 } else {
@@ -309,7 +313,7 @@ impl Order {
         self.turn_these(tickets, TicketState::Valid, TicketState::Refunding)?;
         let open: u64 = self.open_refunds().map(|refund| refund.amount).sum();
         let left = self.amount.checked_sub(self.refunded() + open);
-        if amount == 0 || left.is_none_or(|left| amount > left) {
+        if left.is_none_or(|left| amount > left) {
             return Err("more than was paid");
         }
         self.refunds.push(Refund {

@@ -3,6 +3,9 @@
 //! [`OrderRecord::decide`] is pure: a store loads the record under a lock, lets it decide, and writes the whole
 //! [`Change`] in the same transaction. So a crash leaves all of a change or nothing of it.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 use ticketon_queue::{UnixMs, UserId};
 
@@ -214,6 +217,7 @@ impl OrderRecord {
                 }
                 self.work.decided();
                 self.work.late_check_ms = late_check_ms.filter(|_| self.order.payment.is_some());
+                self.work.charge_until_ms = self.work.late_check_ms;
                 Ok(vec![OrderEvent::Failed {
                     code: code.clone(),
                     message: message.clone(),
@@ -285,9 +289,14 @@ impl OrderRecord {
             Command::LateChecked { fence, charged } => {
                 self.is_held(*fence)?;
                 self.is_in(&[OrderState::Failed])?;
+                if self.order.open_refunds().next().is_some() {
+                    return Err(Refused::NotDue);
+                }
                 self.work.decided();
                 self.work.late_check_ms = None;
                 if !charged {
+                    let charge_until_ms = self.work.charge_until_ms;
+                    self.work.late_check_ms = charge_until_ms.filter(|until_ms| now_ms < *until_ms);
                     return Ok(Vec::new());
                 }
                 let reason = "the payment was charged after its order had failed";
@@ -310,6 +319,12 @@ impl OrderRecord {
                     detail,
                     since_ms: now_ms,
                 });
+                Ok(Vec::new())
+            }
+            Command::LookNow => {
+                self.is_in(&[OrderState::Confirming])?;
+                self.is_free(now_ms)?;
+                self.work.next_ms = None;
                 Ok(Vec::new())
             }
             Command::Retry => {

@@ -52,6 +52,9 @@ pub struct Work {
     pub cancel_key: u32,
     /// When the provider is asked whether it charged after all.
     pub late_check_ms: Option<UnixMs>,
+    /// Until when it still may charge: a look before then does not replace the one after it.
+    #[serde(default)]
+    pub charge_until_ms: Option<UnixMs>,
     /// Why an operator should look.
     pub attention: Option<Attention>,
 }

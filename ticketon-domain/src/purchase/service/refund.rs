@@ -143,6 +143,11 @@ impl Shared {
         refund: &Refund,
     ) -> Option<Verdict> {
         let order = &record.order;
+        if refund.amount == 0 {
+            // What cost nothing: the provider has nothing to move.
+            let transaction_key = String::new();
+            return Some(Verdict::Done { transaction_key });
+        }
         let before = order.amount.saturating_sub(order.refunded());
         let after = before.saturating_sub(refund.amount);
         // An attempt before this one may have gone through.
