@@ -225,6 +225,8 @@ impl Catalog for Counting {
         self.inner.event(event).await
     }
     async fn list(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
+        self.asked.count("list", "");
+        tokio::task::yield_now().await;
         self.inner.list(query).await
     }
     async fn room_mark(&self, event: &EventId) -> Result<Option<RoomMark>, StoreError> {
@@ -382,4 +384,30 @@ async fn who_asks_for_a_map_that_does_not_come_costs_other_events_nothing() {
     // Nor are they kept from their round.
     assert!(swept as i64 >= rounds / 2, "{swept} sweeps in {rounds} s");
     house.seats.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_listing_is_read_once_a_second_for_all_and_at_once_after_an_event_was_saved() {
+    let house = house(&["tour"], false).await;
+    let query = EventQuery {
+        limit: 50,
+        ..EventQuery::default()
+    };
+    let asked = || join_all((0..CROWD).map(|_| house.seats.list(&query)));
+    assert!(
+        asked()
+            .await
+            .iter()
+            .all(|page| page.as_ref().unwrap().items.len() == 1)
+    );
+    assert_eq!(house.asked.times("list", ""), 1);
+    let saved = house.seats.set_status(&tour(), EventStatus::Closed).await;
+    saved.unwrap().saved().unwrap();
+    let page = house.seats.list(&query).await.unwrap();
+    assert_eq!(page.items[0].status(), EventStatus::Closed);
+    asked().await;
+    assert_eq!(house.asked.times("list", ""), 2);
+    house.clock.advance(Duration::from_secs(1));
+    asked().await;
+    assert_eq!(house.asked.times("list", ""), 3);
 }

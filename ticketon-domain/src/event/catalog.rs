@@ -30,7 +30,7 @@ pub enum Put {
 }
 
 /// Which events are listed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct EventQuery {
     /// Only those of this category (its id).
     pub category: Option<String>,

@@ -80,7 +80,8 @@ impl serde::Serialize for HoldId {
 impl<'de> serde::Deserialize<'de> for HoldId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(|error: FieldError| serde::de::Error::custom(error.to_string()))
+        text.parse()
+            .map_err(|error: FieldError| serde::de::Error::custom(error.to_string()))
     }
 }
 

@@ -6,6 +6,7 @@
 mod builder;
 mod desk;
 mod hold;
+mod listing;
 mod manage;
 mod outcome;
 #[cfg(feature = "http")]
@@ -143,12 +144,16 @@ impl Seats {
         Ok(Arc::clone(&facts.layout))
     }
 
-    /// Events in the order of their ids.
+    /// Events in the order of their ids, as they were at most a second ago.
     ///
     /// # Errors
     /// [`SeatsError::Store`] when the catalog failed.
     pub async fn list(&self, query: &EventQuery) -> Result<EventPage, SeatsError> {
-        Ok(self.0.shared.catalog.list(query).await?)
+        let shared = &self.0.shared;
+        let listed = shared
+            .listings
+            .list(&*shared.catalog, &*shared.clock, query);
+        Ok(listed.await?)
     }
 
     /// Holds seats: all that are asked for, or none. A retry with the same idempotency key finds the hold that was taken.

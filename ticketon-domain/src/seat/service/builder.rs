@@ -94,6 +94,7 @@ impl SeatsBuilder {
             clock: self.clock,
             queue: self.queue,
             desks: super::desk::Desks::default(),
+            listings: super::listing::Listings::default(),
             missed: Missed::default(),
         });
         let (stop, stopped) = watch::channel(false);

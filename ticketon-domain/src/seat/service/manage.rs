@@ -211,7 +211,7 @@ impl Shared {
             if !same {
                 self.catalog.put_layout(layout).await?;
                 match self.catalog.put_event(&next).await? {
-                    Put::Saved => {}
+                    Put::Saved => self.listings.forget(),
                     Put::Conflict => continue,
                     Put::Full { limit } => {
                         return Ok(EventSaved::Refused(EventRefused::TooMany { limit }));

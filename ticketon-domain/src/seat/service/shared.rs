@@ -10,6 +10,7 @@ use ticketon_queue::{Clock, EventId, StoreError, WaitingQueue};
 use tokio::sync::Notify;
 
 use super::desk::{Desk, Desks, Facts, MAX_DESKS, MapView, Seen, VIEW_MS, is_recent};
+use super::listing::Listings;
 use super::outcome::{Outcome, Refusal, SeatsError};
 use crate::event::{Catalog, Event};
 use crate::seat::{Mapped, NotReady, SeatLedger, SeatStore};
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) queue: Option<WaitingQueue>,
     pub(crate) desks: Desks,
+    pub(super) listings: Listings,
     /// Maps that are missing: the keeper should look now.
     pub(crate) missed: Missed,
 }
