@@ -65,7 +65,10 @@ impl MariaDb {
         install(&folder.path().join("data")).await;
         let mut server = Self {
             process: None,
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            settings: settings
+                .iter()
+                .map(|setting| (*setting).to_owned())
+                .collect(),
             folder,
             port: Port::reserve(),
         };
@@ -202,13 +205,20 @@ impl MariaDb {
                 .arg(path("socket", "socket"))
                 .arg(path("pid-file", "pid"))
                 .arg(path("tmpdir", ""))
-                .args(["--bind-address=127.0.0.1", "--skip-networking=0", "--skip-name-resolve"])
+                .args([
+                    "--bind-address=127.0.0.1",
+                    "--skip-networking=0",
+                    "--skip-name-resolve",
+                ])
                 .arg(format!("--port={}", self.port()))
                 .arg(identity)
                 // Small, and durable at every commit.
                 .arg("--innodb-buffer-pool-size=64M")
                 .args(LOG_SIZE)
-                .args(["--innodb-flush-log-at-trx-commit=1", "--performance-schema=OFF"])
+                .args([
+                    "--innodb-flush-log-at-trx-commit=1",
+                    "--performance-schema=OFF",
+                ])
                 .args(root())
                 .args(&self.settings)
                 .current_dir(here),
@@ -233,7 +243,12 @@ impl MariaDb {
     async fn try_sql(&self, statements: &str) -> Result<String, String> {
         let mut client = AsyncCommand::new(crate::installed(&["mariadb", "mysql"]));
         client
-            .args(["--no-defaults", "--protocol=TCP", "--host=127.0.0.1", "--user=root"])
+            .args([
+                "--no-defaults",
+                "--protocol=TCP",
+                "--host=127.0.0.1",
+                "--user=root",
+            ])
             .arg(format!("--port={}", self.port()))
             .args(["--connect-timeout=5", "--batch", "--skip-column-names"])
             .arg(format!("--execute={statements}"))
@@ -246,7 +261,9 @@ impl MariaDb {
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
     }
 }
 
@@ -264,17 +281,22 @@ fn root() -> Option<&'static str> {
 
 /// Makes the empty system tables.
 async fn install(data: &Path) {
-    let made = AsyncCommand::new(crate::installed(&["mariadb-install-db", "mysql_install_db"]))
-        .arg("--no-defaults")
-        .arg(format!("--datadir={}", data.display()))
-        // Root without a password; the server listens on 127.0.0.1 alone.
-        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
-        .args(LOG_SIZE)
-        .args(root())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap_or_else(|error| panic!("cannot start mariadb-install-db: {error}"));
+    let made = AsyncCommand::new(crate::installed(&[
+        "mariadb-install-db",
+        "mysql_install_db",
+    ]))
+    .arg("--no-defaults")
+    .arg(format!("--datadir={}", data.display()))
+    // Root without a password; the server listens on 127.0.0.1 alone.
+    .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
+    .args(LOG_SIZE)
+    .args(root())
+    // A server that starts removes whatever temporary tables it finds, those of others too.
+    .env("TMPDIR", data.parent().unwrap_or(data))
+    .stdin(Stdio::null())
+    .output()
+    .await
+    .unwrap_or_else(|error| panic!("cannot start mariadb-install-db: {error}"));
     assert!(
         made.status.success(),
         "mariadb-install-db: {}{}",

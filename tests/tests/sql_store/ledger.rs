@@ -1,0 +1,104 @@
+//! What maps are rebuilt from.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ticketon_domain::adapter::memory::MemoryLedger;
+use ticketon_domain::purchase::PurchaseStore;
+use ticketon_domain::seat::SeatLedger;
+use ticketon_domain::venue::SeatLabel;
+use ticketon_queue::EventId;
+
+use super::shop::{Database, NOW_MS, confirm, done, event, order, seat};
+
+async fn blocked(ledger: &Arc<dyn SeatLedger>, event: &EventId, limit: usize) -> Vec<SeatLabel> {
+    let mut seats = Vec::new();
+    let mut from = None;
+    loop {
+        let page = ledger.blocked(event, from.as_ref(), limit).await.unwrap();
+        assert!(page.items.len() <= limit);
+        seats.extend(page.items);
+        from = page.next;
+        if from.is_none() {
+            return seats;
+        }
+    }
+}
+
+#[tokio::test]
+async fn blocked_seats_are_listed_once_in_the_order_of_their_labels() {
+    let databases = Database::all().await;
+    let mut ledgers: Vec<(&str, Arc<dyn SeatLedger>)> =
+        vec![("model", Arc::new(MemoryLedger::new()))];
+    for database in &databases {
+        ledgers.push((database.name, Arc::new(database.store.clone())));
+    }
+    for (name, ledger) in &ledgers {
+        let seats: Vec<SeatLabel> = (1..=1_203)
+            .map(|number| seat(&format!("A-1-{number}")))
+            .collect();
+        for seats in [&seats[..], &seats[500..900], &[]] {
+            ledger.set_blocked(&event(), seats, true).await.unwrap();
+        }
+        let other = EventId::new("else").unwrap();
+        ledger
+            .set_blocked(
+                &other,
+                &[seat("가-1-1"), seat("a-1-1"), seat("A-1-1")],
+                true,
+            )
+            .await
+            .unwrap();
+        let sorted: BTreeSet<SeatLabel> = seats.iter().cloned().collect();
+        assert!(
+            blocked(ledger, &event(), 100).await.iter().eq(&sorted),
+            "{name}"
+        );
+        ledger
+            .set_blocked(&event(), &seats[3..], false)
+            .await
+            .unwrap();
+        ledger
+            .set_blocked(&event(), &seats[3..], false)
+            .await
+            .unwrap();
+        assert_eq!(blocked(ledger, &event(), 2).await, &seats[..3], "{name}");
+        let labels = [seat("A-1-1"), seat("a-1-1"), seat("가-1-1")];
+        assert_eq!(blocked(ledger, &other, 1).await, labels, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn seats_that_are_paid_for_are_sold_until_they_are_given_back() {
+    for database in Database::all().await {
+        let store = &database.store;
+        let change = order("ann", "1", &["A-1-2", "A-1-10", "A-1-1"], NOW_MS);
+        store.create(&change).await.unwrap();
+        let id = change.record.order.id;
+        assert_eq!(store.sold(&event(), None, 10).await.unwrap().items, []);
+        let record = done(store, &id, &confirm(&change.record, "p-1"), NOW_MS).await;
+        let page = store.sold(&event(), None, 2).await.unwrap();
+        let labels: Vec<&str> = page.items.iter().map(|sold| sold.seat.as_str()).collect();
+        assert_eq!(labels, ["A-1-1", "A-1-10"], "{}", database.name);
+        assert!(
+            page.items
+                .iter()
+                .all(|sold| sold.user == record.user && sold.fence == record.order.fence)
+        );
+        let rest = store.sold(&event(), page.next.as_ref(), 2).await.unwrap();
+        assert_eq!((rest.items.len(), rest.next), (1, None));
+        let failed = ticketon_domain::purchase::Command::Fail {
+            fence: Some(record.work.fence),
+            code: "declined".to_owned(),
+            message: "declined".to_owned(),
+            late_check_ms: None,
+        };
+        done(store, &id, &failed, NOW_MS + 1).await;
+        assert_eq!(
+            store.sold(&event(), None, 10).await.unwrap().items,
+            [],
+            "{}",
+            database.name
+        );
+    }
+}
