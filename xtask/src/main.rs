@@ -4,6 +4,7 @@
 //! by hand. Benchmarks and continuous integration build on these commands.
 
 mod bench;
+mod broker;
 mod features;
 mod shell;
 mod soak;
@@ -18,7 +19,8 @@ Usage: cargo xtask <command>
 Commands:
   test [--install] [-- <arguments of cargo nextest run>]
             Run every test of the workspace. A program that the tests need and that is missing
-            is a failure; --install installs it first (Debian and its relatives).
+            is a failure; --install installs it first (Debian and its relatives), and builds the Kafka
+            broker of the tests, once, into a folder beside cargo's own.
   bench [<word>] [--write]
             Measure, each thing beside a baseline of the same run, and print the table: the ratio comes
             first. A word runs the rows whose names have it; --write puts the table into docs/benchmarks.md.

@@ -3,12 +3,13 @@
 //! The tests run against real servers and a real browser. A missing one is a failure that says
 //! what to install, never a test that is skipped.
 
+use crate::broker;
 use crate::shell::{Failure, Line, find_program};
 
-/// A program that some test starts.
+/// A program that some test starts, or that builds what the tests need.
 #[derive(Debug)]
 pub(crate) struct Tool {
-    /// Names of the program; one of them is enough.
+    /// Names of the program; one of them is enough. `name.pc` is a library, as pkg-config knows it.
     pub(crate) any_of: &'static [&'static str],
     /// The Debian packages that bring it.
     pub(crate) packages: &'static [&'static str],
@@ -53,38 +54,84 @@ pub(crate) const TOOLS: &[Tool] = &[
         packages: &["chromium-driver"],
         why: "the tests drive the browser through it",
     },
+    Tool {
+        any_of: &["g++", "c++"],
+        packages: &["g++"],
+        why: "the Kafka client is built with it",
+    },
+    Tool {
+        any_of: &["make"],
+        packages: &["make"],
+        why: "the Kafka client is built with it",
+    },
+    Tool {
+        any_of: &["pkg-config", "pkgconf"],
+        packages: &["pkg-config"],
+        why: "the Kafka client finds its libraries with it",
+    },
+    Tool {
+        any_of: &["zlib.pc"],
+        packages: &["zlib1g-dev"],
+        why: "the Kafka client compresses with it",
+    },
+    Tool {
+        any_of: &["openssl.pc"],
+        packages: &["libssl-dev"],
+        why: "the Kafka client speaks TLS with it",
+    },
 ];
 
 /// What stands between this machine and the tests.
 pub(crate) fn missing() -> Vec<&'static Tool> {
-    TOOLS
-        .iter()
-        .filter(|tool| find_program(tool.any_of).is_none())
-        .collect()
+    TOOLS.iter().filter(|tool| !is_there(tool.any_of)).collect()
+}
+
+/// Whether one of the programs or libraries is installed.
+fn is_there(any_of: &[&str]) -> bool {
+    let library = |name: &str| {
+        let asked = Line::new(["pkg-config", "--exists", name]);
+        find_program(&["pkg-config"]).is_some() && asked.read().is_ok()
+    };
+    any_of.iter().any(|name| match name.strip_suffix(".pc") {
+        Some(name) => library(name),
+        None => find_program(&[*name]).is_some(),
+    })
 }
 
 /// Fails if a program is missing, saying which one, why it is needed, and how to get it.
 pub(crate) fn require() -> Result<(), Failure> {
     let missing = missing();
-    if missing.is_empty() {
+    if missing.is_empty() && broker::is_installed() {
         return Ok(());
     }
     let mut message = describe(&missing);
+    if !broker::is_installed() {
+        message.push_str(&format!("  tansu: {}\n", broker::WHY));
+    }
     message.push_str("Install what is missing with:\n  cargo xtask test --install\n");
+    message.push_str("or by hand:\n");
     match Installer::of_this_machine() {
+        _ if missing.is_empty() => {}
         Some(installer) => {
-            message.push_str("or by hand:\n");
             for line in installer.lines(&missing) {
                 message.push_str(&format!("  {line}\n"));
             }
         }
         None => message.push_str(NO_APT),
     }
+    if !broker::is_installed() {
+        message.push_str(&format!("  {}\n", broker::line()));
+    }
     Err(Failure::new(message))
 }
 
 /// Installs what is missing, and fails if something still is afterwards.
 pub(crate) fn install() -> Result<(), Failure> {
+    install_packages()?;
+    broker::install()
+}
+
+fn install_packages() -> Result<(), Failure> {
     let before = missing();
     if before.is_empty() {
         return Ok(());
