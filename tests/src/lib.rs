@@ -14,6 +14,7 @@
 //! | a private Redis Cluster, to lose its masters | [`RedisCluster`] |
 //! | a master with replicas and Sentinels, to move | [`RedisSentinel`] |
 //! | a private MariaDB, to be killed, paused, restarted | [`MariaDb`] |
+//! | a private Kafka broker, to be killed, paused, restarted | [`KafkaBroker`] |
 //! | a program of the workspace, running | [`workspace_bin`], [`AppProcess`] |
 //! | a program that only tests use | [`test_program`] |
 //! | an answer to a call, read to its end | [`answer()`] |
@@ -30,6 +31,7 @@ mod app;
 mod binary;
 mod browser;
 mod certificate;
+mod kafka;
 pub mod lives;
 mod mariadb;
 mod port;
@@ -47,6 +49,7 @@ pub use app::{AppBuilder, AppProcess, Exit};
 pub use binary::{test_program, workspace_bin, workspace_bin_with};
 pub use browser::{Browser, BrowserBuilder};
 pub use certificate::{Authority, Identity};
+pub use kafka::{KafkaBroker, KafkaBuilder, KafkaRecord};
 pub use mariadb::MariaDb;
 pub use port::Port;
 pub use process::Process;
