@@ -15,4 +15,5 @@ pub mod outbox;
 pub mod page;
 pub mod purchase;
 pub mod seat;
+mod signing;
 pub mod venue;

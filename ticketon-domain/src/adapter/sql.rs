@@ -29,6 +29,7 @@
 //! - On SQLite, transactions that wait for their turn are committed together; each still takes effect as a whole or
 //!   not at all, and nobody is answered before the commit.
 
+mod audit;
 mod catalog;
 mod connection;
 mod fault;
