@@ -1,9 +1,9 @@
-//! The service's own pages: home, event, door, operator. The waiting page is the core's.
+//! The service's own pages: home, event, door, checkout, tickets, orders, operator. The waiting page is the core's.
 
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
 use ticketon_axum::{Problem, into_response};
 use ticketon_domain::seat::Seats;
@@ -23,24 +23,73 @@ const ASSETS: &[(&str, &[u8])] = &[
     ("app.css", include_bytes!("../assets/app.css")),
     ("app.js", include_bytes!("../assets/app.js")),
     ("chart.js", include_bytes!("../assets/chart.js")),
+    ("checkout.js", include_bytes!("../assets/checkout.js")),
     ("door.js", include_bytes!("../assets/door.js")),
     ("event.js", include_bytes!("../assets/event.js")),
     ("favicon.svg", include_bytes!("../assets/favicon.svg")),
     ("home.js", include_bytes!("../assets/home.js")),
+    ("my-orders.js", include_bytes!("../assets/my-orders.js")),
+    ("my-tickets.js", include_bytes!("../assets/my-tickets.js")),
+    (
+        "operator-orders.css",
+        include_bytes!("../assets/operator-orders.css"),
+    ),
+    (
+        "operator-orders.js",
+        include_bytes!("../assets/operator-orders.js"),
+    ),
     ("operator.css", include_bytes!("../assets/operator.css")),
     ("operator.js", include_bytes!("../assets/operator.js")),
+    ("pay-return.js", include_bytes!("../assets/pay-return.js")),
+    (
+        "purchase-client.js",
+        include_bytes!("../assets/purchase-client.js"),
+    ),
+    (
+        "purchase-texts.js",
+        include_bytes!("../assets/purchase-texts.js"),
+    ),
+    ("purchase.css", include_bytes!("../assets/purchase.css")),
+    ("purchase.js", include_bytes!("../assets/purchase.js")),
+    (
+        "refund-dialog.js",
+        include_bytes!("../assets/refund-dialog.js"),
+    ),
 ];
 const HOME: &str = include_str!("../assets/home.html");
 const EVENT: &str = include_str!("../assets/event.html");
 const DOOR: &str = include_str!("../assets/door.html");
 const OPERATOR: &str = include_str!("../assets/operator.html");
+const OPERATOR_ORDERS: &str = include_str!("../assets/operator-orders.html");
+const CHECKOUT: &str = include_str!("../assets/checkout.html");
+const PAY_RETURN: &str = include_str!("../assets/pay-return.html");
+const MY_TICKETS: &str = include_str!("../assets/my-tickets.html");
+const MY_ORDERS: &str = include_str!("../assets/my-orders.html");
+/// Keeps tickets for entrances without a network. It is at the root, as it may only look after pages below its own path.
+const TICKETS_WORKER: (&str, &[u8]) = (
+    "tickets-worker.js",
+    include_bytes!("../assets/tickets-worker.js"),
+);
 
 /// Pages that anybody may read.
 pub(crate) fn public() -> Router {
     Router::new()
-        .route("/", get(|| async { into_response(html(HOME.to_owned())) }))
+        .route("/", fixed(HOME))
         .route("/e/{event_id}", get(event))
-        .route("/operator", get(|| async { into_response(html(OPERATOR.to_owned())) }))
+        // What they show, they ask for by calls, each of which has its own rule.
+        .route("/checkout/{event_id}/{hold_id}", get(checkout))
+        .route("/pay/return", fixed(PAY_RETURN))
+        .route("/my/tickets", fixed(MY_TICKETS))
+        .route("/my/orders", fixed(MY_ORDERS))
+        .route("/operator", fixed(OPERATOR))
+        .route("/operator/orders", fixed(OPERATOR_ORDERS))
+        .route(
+            "/tickets-worker.js",
+            get(|headers: HeaderMap| async move {
+                let (name, bytes) = TICKETS_WORKER;
+                into_response(file(&headers, name, bytes))
+            }),
+        )
         .route("/favicon.ico", get(|headers: HeaderMap| async move { asset(&headers, "favicon.svg") }))
         .route(
             "/assets/{asset}",
@@ -65,18 +114,34 @@ async fn enter(State(seats): State<Seats>, id: Path<String>) -> Response {
     page(DOOR, id).await
 }
 
+/// A page that is the same for everybody.
+fn fixed(page: &'static str) -> MethodRouter {
+    get(move || async move { into_response(html(page.to_owned())) })
+}
+
 async fn event(id: Path<String>) -> Response {
     page(EVENT, id).await
 }
 
+/// The checkout of a hold, which is looked for when the page makes its order.
+async fn checkout(Path((event, hold)): Path<(String, String)>) -> Response {
+    filled(CHECKOUT, event, &[("hold_id", &hold)])
+}
+
 async fn page(template: &str, Path(id): Path<String>) -> Response {
-    match EventId::new(id) {
+    filled(template, id, &[])
+}
+
+/// A page of an event.
+fn filled(template: &str, event: String, more: &[(&str, &str)]) -> Response {
+    match EventId::new(event) {
         Ok(event) => {
             let title = events::english_title(&event);
-            let values = [
+            let mut values = vec![
                 ("event_id", event.as_str()),
                 ("event_title", title.as_str()),
             ];
+            values.extend(more);
             into_response(html(fill(template, &values)))
         }
         Err(error) => Problem(CoreProblem::from(&error)).into_response(),
@@ -99,8 +164,62 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/assets");
         for entry in std::fs::read_dir(folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let served = name.ends_with(".html") || ASSETS.iter().any(|(other, _)| *other == name);
+            let served = name.ends_with(".html")
+                || name == TICKETS_WORKER.0
+                || ASSETS.iter().any(|(other, _)| *other == name);
             assert!(served, "{name}");
         }
     }
+
+    #[test]
+    fn every_problem_of_a_purchase_is_explained_in_both_languages() {
+        let texts = include_str!("../assets/purchase-texts.js");
+        let mut explained = texts
+            .split("    problems: {")
+            .skip(1)
+            .map(|part| part.split("\n    },").next().unwrap());
+        let [english, korean] = [explained.next().unwrap(), explained.next().unwrap()];
+        assert_eq!(explained.next(), None);
+        for code in CODES {
+            let entry = format!("      {}: [", code.as_str());
+            for problems in [english, korean] {
+                assert!(problems.contains(&entry), "{entry}");
+            }
+        }
+    }
+
+    /// What the calls of these pages may answer.
+    const CODES: &[Code] = {
+        use ticketon_domain::http as shop;
+        &[
+            shop::AMOUNT_MISMATCH,
+            shop::FAULT,
+            shop::HOLD_ENDED,
+            shop::IDEMPOTENCY_MISMATCH,
+            shop::MAP_NOT_READY,
+            shop::NOTHING_TO_REFUND,
+            shop::ORDER_EXPIRED,
+            shop::ORDER_STATE,
+            shop::PAYMENT_DECLINED,
+            shop::PAYMENT_TAKEN,
+            shop::SALES_CHANGED,
+            shop::SALE_CLOSED,
+            shop::SEATS_TAKEN,
+            shop::STILL_RUNNING,
+            shop::TICKET_STATE,
+            shop::UNKNOWN_HOLD,
+            shop::UNKNOWN_ORDER,
+            shop::UNKNOWN_TICKET,
+            shop::USER_LIMIT,
+            Code::ADMISSION_REQUIRED,
+            Code::FORBIDDEN,
+            Code::INVALID,
+            Code::MALFORMED,
+            Code::NOT_FOUND,
+            Code::STORE_UNAVAILABLE,
+            Code::TOO_LARGE,
+            Code::UNAUTHENTICATED,
+            Code::UNKNOWN_EVENT,
+        ]
+    };
 }

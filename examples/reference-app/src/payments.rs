@@ -70,6 +70,16 @@ pub(crate) struct PaymentArgs {
     #[cfg(feature = "kafka")]
     #[arg(long, env = "TICKETON_KAFKA_BROKERS", value_name = "BROKERS")]
     pub(crate) kafka_brokers: Option<String>,
+
+    /// Make the topics that are missing, with so many partitions and replicas.
+    #[cfg(feature = "kafka")]
+    #[arg(
+        long,
+        env = "TICKETON_KAFKA_CREATE_TOPICS",
+        value_name = "PARTITIONS:REPLICAS",
+        value_parser = topics
+    )]
+    pub(crate) kafka_create_topics: Option<(u16, u16)>,
 }
 
 /// What purchases need besides the database.
@@ -157,11 +167,22 @@ impl PaymentArgs {
     async fn bus(&self) -> Result<Arc<dyn EventBus>, Box<dyn std::error::Error>> {
         #[cfg(feature = "kafka")]
         if let Some(brokers) = &self.kafka_brokers {
-            let bus = ticketon_domain::adapter::kafka::KafkaBus::builder(brokers)
-                .connect()
-                .await?;
+            let mut bus = ticketon_domain::adapter::kafka::KafkaBus::builder(brokers);
+            if let Some((partitions, replicas)) = self.kafka_create_topics {
+                bus = bus.create_topics(partitions, replicas);
+            }
+            let bus = bus.connect().await?;
             return Ok(Arc::new(bus));
         }
         Ok(Arc::new(MemoryBus::new()))
     }
+}
+
+/// Reads partitions and replicas of topics.
+#[cfg(feature = "kafka")]
+fn topics(text: &str) -> Result<(u16, u16), String> {
+    let read = |part: &str| part.parse().ok().filter(|count: &u16| *count > 0);
+    text.split_once(':')
+        .and_then(|(partitions, replicas)| Some((read(partitions)?, read(replicas)?)))
+        .ok_or_else(|| "expected partitions:replicas, like 12:3".to_owned())
 }
