@@ -100,7 +100,7 @@ async fn an_address_that_cannot_be_read_is_refused_without_its_password() {
     ] {
         let error = SqlStore::connect(url).await.unwrap_err();
         assert!(matches!(error, StoreError::Address { .. }), "{error:?}");
-        let told = format!("{error} {error:?}").replace("secret: is not", "");
+        let told = format!("{error} {error:?}");
         assert!(!told.contains("secret"), "{told}");
     }
     let nobody = "mysql://user:secret@127.0.0.1:1/db";

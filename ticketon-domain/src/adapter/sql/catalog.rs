@@ -43,7 +43,8 @@ impl Catalog for SqlStore {
             let sql = "SELECT 1 FROM layouts WHERE version = ?";
             if conn.row(sql, values![layout.version()]).await?.is_none() {
                 let sql = keep_old!("INTO layouts (version, body) VALUES (?, ?)");
-                conn.run(sql, values![layout.version(), layout.to_json()]).await?;
+                conn.run(sql, values![layout.version(), layout.to_json()])
+                    .await?;
             }
             Ok(())
         })?;
@@ -57,14 +58,14 @@ impl Catalog for SqlStore {
             return Ok(known);
         }
         let found = read!(self, "read a layout", Reading::Fresh, |conn| {
-                let sql = "SELECT body FROM layouts WHERE version = ?";
-                let Some(row) = conn.row(sql, values![version]).await? else {
-                    return Ok(None);
-                };
-                let layout = Layout::from_json(row.text("body")?)
-                    .map_err(|error| Fault::Corrupt(format!("layout {version}: {error}")))?;
-                Ok(Some(Arc::new(layout)))
-            })?;
+            let sql = "SELECT body FROM layouts WHERE version = ?";
+            let Some(row) = conn.row(sql, values![version]).await? else {
+                return Ok(None);
+            };
+            let layout = Layout::from_json(row.text("body")?)
+                .map_err(|error| Fault::Corrupt(format!("layout {version}: {error}")))?;
+            Ok(Some(Arc::new(layout)))
+        })?;
         if let Some(layout) = &found {
             self.layouts.remember(layout);
         }
@@ -124,7 +125,12 @@ impl Catalog for SqlStore {
         }
         if !query.statuses.is_empty() {
             sql.push_str(&format!(" AND status IN ({})", marks(query.statuses.len())));
-            values.extend(query.statuses.iter().map(|status| Value::from(status.as_str())));
+            values.extend(
+                query
+                    .statuses
+                    .iter()
+                    .map(|status| Value::from(status.as_str())),
+            );
         }
         if let Some(from_ms) = query.starts_from_ms {
             sql.push_str(" AND starts_at_ms >= ?");
@@ -134,12 +140,17 @@ impl Catalog for SqlStore {
         sql.push_str(&format!(" ORDER BY id LIMIT {}", limit + 1));
         read!(self, "list events", Reading::MayLag, |conn| {
             let rows = conn.rows(sql.clone(), &values).await?;
-            let found: Result<Vec<Arc<Event>>, Fault> =
-                rows.iter().map(|row| read_event(row).map(Arc::new)).collect();
+            let found: Result<Vec<Arc<Event>>, Fault> = rows
+                .iter()
+                .map(|row| read_event(row).map(Arc::new))
+                .collect();
             let mut items = found?;
             let more = items.len() > limit;
             items.truncate(limit);
-            let next = items.last().filter(|_| more).map(|event| event.id().clone());
+            let next = items
+                .last()
+                .filter(|_| more)
+                .map(|event| event.id().clone());
             Ok(EventPage { items, next })
         })
     }
@@ -153,15 +164,22 @@ impl Catalog for SqlStore {
             let name = row.text("mark")?;
             let known = [RoomMark::Closing, RoomMark::Closed];
             let mark = known.into_iter().find(|mark| mark.as_str() == name);
-            mark.map(Some).ok_or_else(|| Fault::Corrupt(format!("mark {name:?}")))
+            mark.map(Some)
+                .ok_or_else(|| Fault::Corrupt(format!("mark {name:?}")))
         })
     }
 
-    async fn set_room_mark(&self, event: &EventId, mark: Option<RoomMark>) -> Result<(), StoreError> {
+    async fn set_room_mark(
+        &self,
+        event: &EventId,
+        mark: Option<RoomMark>,
+    ) -> Result<(), StoreError> {
         transaction!(self, "set a room's mark", |conn| {
-            conn.run("DELETE FROM room_marks WHERE event_id = ?", values![event]).await?;
+            conn.run("DELETE FROM room_marks WHERE event_id = ?", values![event])
+                .await?;
             if let Some(mark) = mark {
-                let sql = "INSERT INTO room_marks (event_id, mark) SELECT id, ? FROM events WHERE id = ?";
+                let sql =
+                    "INSERT INTO room_marks (event_id, mark) SELECT id, ? FROM events WHERE id = ?";
                 conn.run(sql, values![mark.as_str(), event]).await?;
             }
             Ok(())
@@ -173,6 +191,7 @@ fn read_event(row: &Row) -> Result<Event, Fault> {
     let id = row.text("id")?;
     let unread = |why: String| Fault::Corrupt(format!("event {id:?}: {why}"));
     let event_id = EventId::new(&id).map_err(|error| unread(error.to_string()))?;
-    let body = serde_json::from_str(&row.text("body")?).map_err(|error| unread(error.to_string()))?;
+    let body =
+        serde_json::from_str(&row.text("body")?).map_err(|error| unread(error.to_string()))?;
     Event::from_json(&event_id, &body).map_err(|error| unread(error.to_string()))
 }

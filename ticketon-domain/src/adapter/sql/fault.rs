@@ -76,10 +76,13 @@ impl From<sqlx::Error> for Fault {
                 Kind::Leaving => Self::Again(Box::new(error)),
                 Kind::Other => Self::Failed(Box::new(error)),
             },
-            E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => Self::Again(Box::new(error)),
-            E::ColumnNotFound(_) | E::ColumnDecode { .. } | E::Decode(_) | E::ColumnIndexOutOfBounds { .. } => {
-                Self::Corrupt(error.to_string())
+            E::Io(_) | E::Tls(_) | E::WorkerCrashed | E::Protocol(_) => {
+                Self::Again(Box::new(error))
             }
+            E::ColumnNotFound(_)
+            | E::ColumnDecode { .. }
+            | E::Decode(_)
+            | E::ColumnIndexOutOfBounds { .. } => Self::Corrupt(error.to_string()),
             _ => Self::Failed(Box::new(error)),
         }
     }

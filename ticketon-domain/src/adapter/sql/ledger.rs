@@ -31,12 +31,15 @@ impl SeatLedger for SqlStore {
             let user = row.text("user_id")?;
             Ok(SoldSeat {
                 seat: row.parsed("seat")?,
-                user: UserId::new(&user).map_err(|error| Fault::Corrupt(format!("user_id: {error}")))?,
+                user: UserId::new(&user)
+                    .map_err(|error| Fault::Corrupt(format!("user_id: {error}")))?,
                 fence: row.count("fence")?,
             })
         };
-        self.page("list sold seats", sql, event, after, limit, read, |sold| sold.seat.clone())
-            .await
+        self.page("list sold seats", sql, event, after, limit, read, |sold| {
+            sold.seat.clone()
+        })
+        .await
     }
 
     async fn blocked(
@@ -45,10 +48,19 @@ impl SeatLedger for SqlStore {
         after: Option<&SeatLabel>,
         limit: usize,
     ) -> Result<Page<SeatLabel>, StoreError> {
-        let sql = "SELECT seat FROM blocked_seats WHERE event_id = ? AND seat > ? ORDER BY seat LIMIT ?";
+        let sql =
+            "SELECT seat FROM blocked_seats WHERE event_id = ? AND seat > ? ORDER BY seat LIMIT ?";
         let read = |row: &Row| row.parsed("seat");
-        self.page("list blocked seats", sql, event, after, limit, read, SeatLabel::clone)
-            .await
+        self.page(
+            "list blocked seats",
+            sql,
+            event,
+            after,
+            limit,
+            read,
+            SeatLabel::clone,
+        )
+        .await
     }
 
     async fn set_blocked(
@@ -65,14 +77,16 @@ impl SeatLedger for SqlStore {
                 values.push(event.into());
                 values.extend(seats.iter().map(Value::from));
                 let delete = "DELETE FROM blocked_seats WHERE event_id = ? AND seat IN";
-                conn.run(format!("{delete} ({})", marks(count)), &values).await?;
+                conn.run(format!("{delete} ({})", marks(count)), &values)
+                    .await?;
                 if blocked {
                     values.clear();
                     for seat in seats {
                         values.extend(values![event, seat]);
                     }
                     let insert = "INSERT INTO blocked_seats (event_id, seat) VALUES";
-                    conn.run(format!("{insert} {}", rows_of_marks(count, 2)), &values).await?;
+                    conn.run(format!("{insert} {}", rows_of_marks(count, 2)), &values)
+                        .await?;
                 }
             }
             Ok(())

@@ -112,8 +112,12 @@ async fn run_steps(conn: &mut Conn) -> Result<(), Fault> {
 
 /// The numbers and hashes of the steps that were made.
 async fn made(conn: &mut Conn) -> Result<Vec<(i64, String)>, Fault> {
-    let rows = conn.rows("SELECT number, hash FROM schema_steps ORDER BY number", &[]).await?;
-    rows.iter().map(|row| Ok((row.int("number")?, row.text("hash")?))).collect()
+    let rows = conn
+        .rows("SELECT number, hash FROM schema_steps ORDER BY number", &[])
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.int("number")?, row.text("hash")?)))
+        .collect()
 }
 
 /// The steps that are still to be made, if those that were made are the first ones.
@@ -137,15 +141,20 @@ fn check<'a>(steps: &'a [Step], made: &[(i64, String)]) -> Result<&'a [Step], Fa
 }
 
 fn refuse(detail: String) -> Fault {
-    StoreError::Unsafe { detail: format!("the database is not this program's: {detail}") }.into()
+    StoreError::Unsafe {
+        detail: format!("the database is not this program's: {detail}"),
+    }
+    .into()
 }
 
 fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// One process at a time. A transaction of SQLite has the file to itself anyway.
@@ -175,14 +184,23 @@ mod tests {
     #[test]
     fn both_databases_have_the_same_steps() {
         #[cfg(all(feature = "sqlite", feature = "mysql"))]
-        assert!(SQLITE.iter().zip(MYSQL).all(|(a, b)| (a.0, a.1) == (b.0, b.1)) && SQLITE.len() == MYSQL.len());
+        assert!(
+            SQLITE
+                .iter()
+                .zip(MYSQL)
+                .all(|(a, b)| (a.0, a.1) == (b.0, b.1))
+                && SQLITE.len() == MYSQL.len()
+        );
     }
 
     #[test]
     fn only_the_first_steps_may_have_been_made() {
         let known: [Step; 2] = [(1, "a", "x"), (2, "b", "y")];
         let made = |steps: &[Step]| -> Vec<(i64, String)> {
-            steps.iter().map(|(number, _, text)| (*number, hash(text))).collect()
+            steps
+                .iter()
+                .map(|(number, _, text)| (*number, hash(text)))
+                .collect()
         };
         assert_eq!(check(&known, &[]).unwrap().len(), 2);
         assert_eq!(check(&known, &made(&known[..1])).unwrap(), &known[1..]);

@@ -15,7 +15,7 @@ use ticketon_queue::StoreError;
 /// - Whoever waits for a row longer than 5 s is told, and tries again.
 pub(super) const SETTINGS: &str = "SET SESSION sql_mode = \
      'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', \
-     SESSION innodb_lock_wait_timeout = 5, SESSION autocommit = 1; \
+     SESSION innodb_lock_wait_timeout = 5; \
      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
 
 /// Reads an address. TLS is used if the server has it; `?ssl-mode=VERIFY_IDENTITY` insists, and checks whose it is.
@@ -26,7 +26,9 @@ pub(super) fn options(url: &str) -> Result<MySqlConnectOptions, StoreError> {
     let options = MySqlConnectOptions::from_str(&url)
         .map_err(|_| refused("it is not mysql://user:password@host:port/database".to_owned()))?;
     if options.get_database().is_none_or(str::is_empty) {
-        return Err(refused("it names no database: mysql://user:password@host:port/database".to_owned()));
+        return Err(refused(
+            "it names no database: mysql://user:password@host:port/database".to_owned(),
+        ));
     }
     Ok(options
         .charset("utf8mb4")
@@ -44,9 +46,16 @@ mod tests {
 
     #[test]
     fn a_refused_address_does_not_tell_the_password() {
-        for url in ["mysql://user:secret@host:port/db", "mysql://user:secret@host", "mysql://user:secret@host/"] {
+        for url in [
+            "mysql://user:secret@host:port/db",
+            "mysql://user:secret@host",
+            "mysql://user:secret@host/",
+        ] {
             let error = options(url).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
+            assert!(
+                !format!("{error} {error:?}").contains("secret"),
+                "{error:?}"
+            );
         }
         assert!(options("mariadb://user:secret@host/db?ssl-mode=REQUIRED").is_ok());
     }

@@ -17,7 +17,11 @@ pub(super) enum Source {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::sqlite::SqliteConnectOptions),
     #[cfg(feature = "mysql")]
-    MySql(Box<sqlx::mysql::MySqlConnectOptions>),
+    MySql {
+        options: Box<sqlx::mysql::MySqlConnectOptions>,
+        /// Whether statements begin a transaction by themselves, which saves asking for one.
+        writes: bool,
+    },
 }
 
 impl Source {
@@ -29,18 +33,20 @@ impl Source {
         }
         #[cfg(feature = "mysql")]
         if url.starts_with("mysql://") || url.starts_with("mariadb://") {
-            let options = super::mysql::options(url)?;
-            return Ok(Self::MySql(Box::new(options)));
+            let options = Box::new(super::mysql::options(url)?);
+            return Ok(Self::MySql {
+                options,
+                writes: true,
+            });
         }
-        let scheme: String = url.chars().take_while(|c| *c != ':').take(16).collect();
         let known = [
             cfg!(feature = "sqlite").then_some("sqlite:path"),
             cfg!(feature = "mysql").then_some("mysql://user:password@host:port/database"),
         ];
         let known: Vec<&str> = known.into_iter().flatten().collect();
-        Err(StoreError::Address {
-            detail: format!("{scheme}: is not {}", known.join(" or ")),
-        })
+        // Not repeated: it may have a password in it.
+        let detail = format!("it does not begin like {}", known.join(" or "));
+        Err(StoreError::Address { detail })
     }
 
     /// A file of SQLite, or `:memory:`.
@@ -55,7 +61,7 @@ impl Source {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(options) => super::sqlite::in_memory(options),
             #[cfg(feature = "mysql")]
-            Self::MySql(_) => false,
+            Self::MySql { .. } => false,
         }
     }
 
@@ -67,9 +73,12 @@ impl Source {
                 #[cfg(feature = "sqlite")]
                 Self::Sqlite(options) => Ok(Conn::new(Wire::Sqlite(options.connect().await?))),
                 #[cfg(feature = "mysql")]
-                Self::MySql(options) => {
+                Self::MySql { options, writes } => {
                     let mut conn = Conn::new(Wire::MySql(options.connect().await?));
                     conn.command(super::mysql::SETTINGS).await?;
+                    if *writes {
+                        conn.command("SET SESSION autocommit = 0").await?;
+                    }
                     Ok(conn)
                 }
             }

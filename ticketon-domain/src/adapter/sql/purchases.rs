@@ -78,14 +78,19 @@ impl PurchaseStore for SqlStore {
 
     async fn order(&self, order: &OrderId) -> Result<Option<OrderRecord>, StoreError> {
         let id = order.to_string();
-        read!(self, "read an order", Reading::Fresh, |conn| { by_id(conn, &id).await })
+        read!(self, "read an order", Reading::Fresh, |conn| {
+            by_id(conn, &id).await
+        })
     }
 
     async fn order_of_payment(&self, key: &PaymentKey) -> Result<Option<OrderRecord>, StoreError> {
         let sql = "SELECT body FROM orders WHERE payment_key = ?";
-        read!(self, "read the order of a payment", Reading::Fresh, |conn| {
-            one(conn, sql, values![key.as_str()]).await
-        })
+        read!(
+            self,
+            "read the order of a payment",
+            Reading::Fresh,
+            |conn| { one(conn, sql, values![key.as_str()]).await }
+        )
     }
 
     async fn order_of_hold(
@@ -140,11 +145,16 @@ impl PurchaseStore for SqlStore {
         let sql = "SELECT seq, at_ms, kind, body, prev_hash, hash FROM audit \
                    WHERE order_id = ? AND seq > ? ORDER BY seq LIMIT ?";
         let (id, after) = (order.to_string(), bounded(after_seq));
-        read!(self, "read what happened to an order", Reading::Fresh, |conn| {
-            let values = values![&id, after, rows(limit, MAX_ENTRIES)];
-            let rows = conn.rows(sql, values).await?;
-            rows.iter().map(|row| entry(*order, row)).collect()
-        })
+        read!(
+            self,
+            "read what happened to an order",
+            Reading::Fresh,
+            |conn| {
+                let values = values![&id, after, rows(limit, MAX_ENTRIES)];
+                let rows = conn.rows(sql, values).await?;
+                rows.iter().map(|row| entry(*order, row)).collect()
+            }
+        )
     }
 
     async fn attention(
@@ -161,7 +171,9 @@ impl PurchaseStore for SqlStore {
     async fn due(&self, now_ms: UnixMs, limit: usize) -> Result<Vec<OrderId>, StoreError> {
         let sql = "SELECT id FROM orders WHERE due_ms <= ? ORDER BY due_ms, id LIMIT ?";
         read!(self, "list due orders", Reading::Fresh, |conn| {
-            let rows = conn.rows(sql, values![now_ms, rows(limit, MAX_DUE)]).await?;
+            let rows = conn
+                .rows(sql, values![now_ms, rows(limit, MAX_DUE)])
+                .await?;
             rows.iter().map(|row| row.parsed("id")).collect()
         })
     }
@@ -179,11 +191,15 @@ impl PurchaseStore for SqlStore {
     }
 
     async fn end_request(&self, key: &RequestKey, answer: Option<&str>) -> Result<(), StoreError> {
-        transaction!(self, "end a request", |conn| { requests::end(conn, key, answer).await })
+        transaction!(self, "end a request", |conn| {
+            requests::end(conn, key, answer).await
+        })
     }
 
     async fn forget_requests(&self, before_ms: UnixMs) -> Result<u64, StoreError> {
-        transaction!(self, "forget requests", |conn| { requests::forget(conn, before_ms).await })
+        transaction!(self, "forget requests", |conn| {
+            requests::forget(conn, before_ms).await
+        })
     }
 
     async fn seat_messages(
@@ -198,22 +214,30 @@ impl PurchaseStore for SqlStore {
 
     async fn seat_messages_of(&self, order: &OrderId) -> Result<Vec<PendingMessage>, StoreError> {
         let id = order.to_string();
-        read!(self, "list an order's seat messages", Reading::Fresh, |conn| {
-            messages::of(conn, &id).await
-        })
+        read!(
+            self,
+            "list an order's seat messages",
+            Reading::Fresh,
+            |conn| { messages::of(conn, &id).await }
+        )
     }
 
     async fn applied(&self, messages: &[u64]) -> Result<(), StoreError> {
         if messages.is_empty() {
             return Ok(());
         }
-        transaction!(self, "forget seat messages", |conn| { messages::forget(conn, messages).await })
+        transaction!(self, "forget seat messages", |conn| {
+            messages::forget(conn, messages).await
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        read!(self, "ask whether the database answers", Reading::Fresh, |conn| {
-            conn.row("SELECT 1", &[]).await.map(drop)
-        })
+        read!(
+            self,
+            "ask whether the database answers",
+            Reading::Fresh,
+            |conn| { conn.row("SELECT 1", &[]).await.map(drop) }
+        )
     }
 
     fn name(&self) -> &'static str {
@@ -240,7 +264,10 @@ impl SqlStore {
         let limit = limit.clamp(1, MAX_ORDERS);
         let mut values: Vec<Value<'_>> = user.into_iter().map(Value::from).collect();
         // One more tells whether there is a next page.
-        values.extend([Value::from(&before), Value::from(rows(limit + 1, MAX_ORDERS + 1))]);
+        values.extend([
+            Value::from(&before),
+            Value::from(rows(limit + 1, MAX_ORDERS + 1)),
+        ]);
         read!(self, context, Reading::MayLag, |conn| {
             let rows = conn.rows(sql, &values).await?;
             let found: Result<Vec<Arc<OrderRecord>>, Fault> =
@@ -267,14 +294,19 @@ async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<OrderRecord>, Fault> 
     one(conn, "SELECT body FROM orders WHERE id = ?", values![id]).await
 }
 
-async fn of_hold(conn: &mut Conn, event: &EventId, hold: &HoldId) -> Result<Option<OrderRecord>, Fault> {
+async fn of_hold(
+    conn: &mut Conn,
+    event: &EventId,
+    hold: &HoldId,
+) -> Result<Option<OrderRecord>, Fault> {
     let sql = "SELECT body FROM orders WHERE event_id = ? AND hold_id = ? AND hold_live = 1";
     one(conn, sql, values![event, &hold.to_string()]).await
 }
 
 fn record(row: &Row) -> Result<OrderRecord, Fault> {
     let body = row.text("body")?;
-    serde_json::from_str(&body).map_err(|error| Fault::Corrupt(format!("the body of an order: {error}")))
+    serde_json::from_str(&body)
+        .map_err(|error| Fault::Corrupt(format!("the body of an order: {error}")))
 }
 
 fn entry(order: OrderId, row: &Row) -> Result<Entry, Fault> {

@@ -52,7 +52,8 @@ impl Row {
         let bytes: Option<Vec<u8>> = read!(self, column, sqlite: String, mysql: Vec<u8>);
         bytes
             .map(|bytes| {
-                String::from_utf8(bytes).map_err(|_| Fault::Corrupt(format!("{column} is not UTF-8")))
+                String::from_utf8(bytes)
+                    .map_err(|_| Fault::Corrupt(format!("{column} is not UTF-8")))
             })
             .transpose()
     }

@@ -36,5 +36,8 @@ pub(super) fn reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
 /// Whether it is a database in memory.
 pub(super) fn in_memory(options: &SqliteConnectOptions) -> bool {
     // The driver gives such a database a made-up name.
-    options.get_filename().to_string_lossy().contains(":memory:")
+    options
+        .get_filename()
+        .to_string_lossy()
+        .contains(":memory:")
 }

@@ -16,9 +16,15 @@ pub(super) enum Dialect {
 pub(super) enum Statement {
     Same(Cow<'static, str>),
     Each {
-        #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "the other database is left out"))]
+        #[cfg_attr(
+            not(feature = "sqlite"),
+            allow(dead_code, reason = "the other database is left out")
+        )]
         sqlite: &'static str,
-        #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "the other database is left out"))]
+        #[cfg_attr(
+            not(feature = "mysql"),
+            allow(dead_code, reason = "the other database is left out")
+        )]
         mysql: &'static str,
     },
 }
@@ -56,7 +62,10 @@ impl From<String> for Statement {
 /// A statement with a text for each database.
 macro_rules! each {
     (sqlite: $sqlite:expr, mysql: $mysql:expr $(,)?) => {
-        $crate::adapter::sql::statement::Statement::Each { sqlite: $sqlite, mysql: $mysql }
+        $crate::adapter::sql::statement::Statement::Each {
+            sqlite: $sqlite,
+            mysql: $mysql,
+        }
     };
 }
 

@@ -73,7 +73,10 @@ pub struct SqlStore {
 pub(super) enum Primary {
     #[cfg(feature = "sqlite")]
     File(Writer),
-    #[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "no server is spoken to"))]
+    #[cfg_attr(
+        not(feature = "mysql"),
+        allow(dead_code, reason = "no server is spoken to")
+    )]
     Server(Pool),
 }
 
@@ -123,14 +126,18 @@ impl SqlStore {
                 #[cfg(feature = "sqlite")]
                 Source::Sqlite(_) => Primary::File(Writer::new(source, line(&limits), in_memory)),
                 #[cfg(feature = "mysql")]
-                Source::MySql(_) => Primary::Server(Pool::new(source, limits.writers, line(&limits))),
+                Source::MySql { .. } => {
+                    Primary::Server(Pool::new(source, limits.writers, line(&limits)))
+                }
             },
             reader: (!in_memory).then_some(reader),
             replica: None,
             limits,
             layouts: Arc::default(),
         };
-        transaction!(store, "connect to the database", |conn| { conn.row("SELECT 1", &[]).await })?;
+        transaction!(store, "connect to the database", |conn| {
+            conn.row("SELECT 1", &[]).await
+        })?;
         Ok(store)
     }
 }
@@ -141,7 +148,10 @@ fn reading(source: Source) -> Source {
         #[cfg(feature = "sqlite")]
         Source::Sqlite(options) => Source::Sqlite(super::sqlite::reading(options)),
         #[cfg(feature = "mysql")]
-        Source::MySql(options) => Source::MySql(options),
+        Source::MySql { options, .. } => Source::MySql {
+            options,
+            writes: false,
+        },
     }
 }
 

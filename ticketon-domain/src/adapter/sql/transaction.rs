@@ -95,14 +95,8 @@ impl SqlStore {
         match &self.primary {
             #[cfg(feature = "sqlite")]
             Primary::File(writer) => Ok(Session::Turn(writer.begin().await?)),
-            Primary::Server(pool) => {
-                let mut lent = pool.lend().await?;
-                if let Err(fault) = lent.conn()?.command("BEGIN").await {
-                    pool.forget_idle();
-                    return Err(fault);
-                }
-                Ok(Session::Writing(lent, pool.clone()))
-            }
+            // The first statement begins it.
+            Primary::Server(pool) => Ok(Session::Writing(pool.lend().await?, pool.clone())),
         }
     }
 
@@ -200,15 +194,24 @@ impl Attempts {
     }
 
     /// Cuts an attempt off when the time of all is over. Its connection is closed, so what was not committed is not done.
-    pub(super) async fn bound<T>(&self, attempt: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(super) async fn bound<T>(
+        &self,
+        attempt: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         match timeout_at(self.until, attempt).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Fault::Failed(format!("no answer within {:?}", self.within).into())),
+            Err(_) => Err(Fault::Failed(
+                format!("no answer within {:?}", self.within).into(),
+            )),
         }
     }
 
     /// Pauses before the next attempt, if there may be one.
-    pub(super) async fn again_after(&mut self, fault: Fault, context: &'static str) -> Result<(), StoreError> {
+    pub(super) async fn again_after(
+        &mut self,
+        fault: Fault,
+        context: &'static str,
+    ) -> Result<(), StoreError> {
         self.made += 1;
         let Fault::Again(reason) = fault else {
             return Err(fault.into_store_error(context));

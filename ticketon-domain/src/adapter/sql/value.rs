@@ -69,4 +69,8 @@ macro_rules! from_ids {
     )*};
 }
 
-from_ids!(ticketon_queue::EventId, ticketon_queue::UserId, crate::venue::SeatLabel);
+from_ids!(
+    ticketon_queue::EventId,
+    ticketon_queue::UserId,
+    crate::venue::SeatLabel
+);

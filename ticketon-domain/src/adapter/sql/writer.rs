@@ -17,6 +17,10 @@ use super::pool::Line;
 
 /// The most transactions of a group.
 const MAX_GROUP: u32 = 64;
+/// Takes back a member's work.
+const UNDO_MEMBER: &str = "ROLLBACK TO member; RELEASE member";
+/// Why a group was taken back; each of its members tries again.
+const OTHER_FAILED: &str = "another transaction of the group failed";
 
 /// Who may write into the file.
 #[derive(Debug, Clone)]
@@ -102,7 +106,10 @@ impl Writer {
 
     /// Lets the next one write; the last one commits, in a task that nobody can cut short.
     fn pass_on(&self, desk: OwnedMutexGuard<Desk>) {
-        let full = desk.group.as_ref().is_none_or(|group| group.members >= MAX_GROUP);
+        let full = desk
+            .group
+            .as_ref()
+            .is_none_or(|group| group.members >= MAX_GROUP);
         if full || self.line.waiting() == 0 {
             spawn(commit(desk, self.in_memory));
         }
@@ -153,10 +160,10 @@ impl Turn {
             let end = watch::Sender::new(None);
             self.desk()?.group = Some(Group { members: 0, end });
         }
+        self.stage = if member { Stage::Member } else { Stage::First };
         if member {
             self.conn()?.command("SAVEPOINT member").await?;
         }
-        self.stage = if member { Stage::Member } else { Stage::First };
         Ok(())
     }
 
@@ -169,7 +176,7 @@ impl Turn {
     /// Takes the work back; returns once what it may have read is durable.
     pub(super) async fn roll_back(mut self) -> Result<(), Fault> {
         let undo = match self.stage {
-            Stage::Member => Some("ROLLBACK TO member; RELEASE member"),
+            Stage::Member => Some(UNDO_MEMBER),
             // The group is this one alone; it ends, and the next one begins another.
             Stage::First | Stage::Torn => None,
         };
@@ -178,25 +185,25 @@ impl Turn {
     }
 
     async fn finish(&mut self, command: Option<&'static str>, keep: bool) -> Result<(), Fault> {
-        let stage = std::mem::replace(&mut self.stage, Stage::Torn);
-        if let Some(command) = command {
-            // If it fails, SQLite has taken back the whole transaction by itself: the drop tells the group.
-            self.conn()?.command(command).await?;
-        }
+        let stage = self.stage;
         let Some(mut desk) = self.desk.take() else {
             return Ok(());
         };
         let Some(group) = desk.group.as_mut() else {
             return Ok(());
         };
+        let writer = self.writer.clone();
         if !keep && stage == Stage::First {
-            let in_memory = self.writer.in_memory;
-            spawn(take_back(desk, "it was taken back", in_memory));
+            spawn(take_back(desk, "it was taken back", writer.in_memory));
             return Ok(());
         }
         group.members += 1;
         let mut end = group.end.subscribe();
-        self.writer.pass_on(desk);
+        match command {
+            None => writer.pass_on(desk),
+            // Goes on by itself: a caller who leaves now does not leave the others in doubt.
+            Some(command) => spawn(end_member(writer, desk, command)),
+        }
         let ended = match end.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone(),
             Err(_) => None,
@@ -210,29 +217,30 @@ impl Turn {
     }
 }
 
+/// Ends a savepoint and lets the next one write. If that fails, SQLite has taken back the whole transaction by itself.
+async fn end_member(writer: Writer, mut desk: OwnedMutexGuard<Desk>, command: &'static str) {
+    let ended = match desk.conn.as_mut() {
+        Some(conn) => conn.command(command).await.is_ok(),
+        None => false,
+    };
+    if ended {
+        writer.pass_on(desk);
+    } else {
+        take_back(desk, OTHER_FAILED, writer.in_memory).await;
+    }
+}
+
 impl Drop for Turn {
     /// Left in the middle.
     fn drop(&mut self) {
-        let Some(mut desk) = self.desk.take() else {
+        let Some(desk) = self.desk.take() else {
             return;
         };
         let writer = self.writer.clone();
-        if self.stage != Stage::Member {
-            spawn(take_back(desk, "another transaction of the group failed", writer.in_memory));
-            return;
+        match self.stage {
+            Stage::Member => spawn(end_member(writer, desk, UNDO_MEMBER)),
+            Stage::First | Stage::Torn => spawn(take_back(desk, OTHER_FAILED, writer.in_memory)),
         }
-        let leave = async move {
-            let undone = match desk.conn.as_mut() {
-                Some(conn) => conn.command("ROLLBACK TO member; RELEASE member").await.is_ok(),
-                None => false,
-            };
-            if undone {
-                writer.pass_on(desk);
-            } else {
-                take_back(desk, "another transaction of the group failed", writer.in_memory).await;
-            }
-        };
-        spawn(leave);
     }
 }
 
@@ -302,5 +310,144 @@ async fn reset(desk: &mut Desk, in_memory: bool) {
 fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(work);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::task::yield_now;
+
+    use super::super::values;
+    use super::*;
+
+    async fn writer() -> Writer {
+        let line = Line::new(10, Duration::from_secs(10));
+        let writer = Writer::new(Source::file(":memory:"), line, true);
+        let mut turn = writer.begin().await.unwrap();
+        let table = "CREATE TABLE numbers (n INTEGER PRIMARY KEY)";
+        turn.conn().unwrap().command(table).await.unwrap();
+        turn.commit().await.unwrap();
+        writer
+    }
+
+    async fn insert(turn: &mut Turn, number: i64) {
+        let sql = "INSERT INTO numbers VALUES (?)";
+        let conn = turn.conn().unwrap();
+        assert_eq!(conn.run(sql, values![number]).await.unwrap(), 1);
+    }
+
+    async fn numbers(writer: &Writer) -> Vec<i64> {
+        let mut turn = writer.begin().await.unwrap();
+        let sql = "SELECT n FROM numbers ORDER BY n";
+        let rows = turn.conn().unwrap().rows(sql, &[]).await.unwrap();
+        turn.roll_back().await.unwrap();
+        rows.iter().map(|row| row.int("n").unwrap()).collect()
+    }
+
+    /// A transaction that did its work and waits for its commit, and the turn of the next one in its group.
+    async fn group(writer: &Writer) -> (tokio::task::JoinHandle<Result<(), Fault>>, Turn) {
+        let mut first = writer.begin().await.unwrap();
+        insert(&mut first, 1).await;
+        let next = writer.clone();
+        let next = tokio::spawn(async move { next.begin().await.unwrap() });
+        while writer.line.waiting() == 0 {
+            yield_now().await;
+        }
+        let committing = tokio::spawn(first.commit());
+        let next = next.await.unwrap();
+        assert_eq!(next.stage, Stage::Member);
+        assert!(!committing.is_finished(), "it is answered after the commit");
+        (committing, next)
+    }
+
+    #[tokio::test]
+    async fn a_group_is_committed_by_its_last_member() {
+        let writer = writer().await;
+        let (first, mut next) = group(&writer).await;
+        insert(&mut next, 2).await;
+        next.commit().await.unwrap();
+        first.await.unwrap().unwrap();
+        assert_eq!(numbers(&writer).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_member_takes_back_its_own_work_alone() {
+        let writer = writer().await;
+        for leaves in [true, false] {
+            let (first, mut next) = group(&writer).await;
+            insert(&mut next, 2).await;
+            if leaves {
+                drop(next);
+            } else {
+                next.roll_back().await.unwrap();
+            }
+            first.await.unwrap().unwrap();
+            assert_eq!(numbers(&writer).await, [1]);
+            let mut turn = writer.begin().await.unwrap();
+            turn.conn()
+                .unwrap()
+                .command("DELETE FROM numbers")
+                .await
+                .unwrap();
+            turn.commit().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_that_was_passed_to_somebody_who_left_is_committed() {
+        let writer = writer().await;
+        let mut first = writer.begin().await.unwrap();
+        insert(&mut first, 1).await;
+        let next = writer.clone();
+        let next = tokio::spawn(async move { next.begin().await.map(drop) });
+        while writer.line.waiting() == 0 {
+            yield_now().await;
+        }
+        let committing = tokio::spawn(first.commit());
+        // It passes the turn on, and the one who is to have it leaves without ever knowing.
+        yield_now().await;
+        next.abort();
+        committing.await.unwrap().unwrap();
+        assert_eq!(numbers(&writer).await, [1]);
+    }
+
+    #[tokio::test]
+    async fn a_member_that_tears_the_transaction_is_told_to_all() {
+        let writer = writer().await;
+        let (first, mut next) = group(&writer).await;
+        insert(&mut next, 2).await;
+        // As SQLite itself does when the disk is full.
+        next.conn().unwrap().command("ROLLBACK").await.unwrap();
+        assert!(next.commit().await.is_err());
+        let told = first.await.unwrap();
+        assert!(
+            matches!(told, Err(Fault::Again(_))),
+            "nothing of it was done: {told:?}"
+        );
+        assert_eq!(numbers(&writer).await, [0; 0]);
+        let mut turn = writer.begin().await.unwrap();
+        insert(&mut turn, 3).await;
+        turn.commit().await.unwrap();
+        assert_eq!(numbers(&writer).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_leaves_while_it_is_committed_changes_nothing() {
+        let writer = writer().await;
+        let (first, mut next) = group(&writer).await;
+        insert(&mut next, 2).await;
+        let last = tokio::spawn(next.commit());
+        yield_now().await;
+        last.abort();
+        first.await.unwrap().unwrap();
+        let kept = numbers(&writer).await;
+        assert!(kept.starts_with(&[1]), "{kept:?}");
+        // A first transaction that is left is not there at all.
+        let mut left = writer.begin().await.unwrap();
+        insert(&mut left, 9).await;
+        drop(left);
+        assert_eq!(numbers(&writer).await, kept);
     }
 }

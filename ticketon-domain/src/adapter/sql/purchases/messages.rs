@@ -9,16 +9,25 @@ use super::{Conn, Fault, bounded, rows, values};
 use crate::purchase::{MAX_MESSAGES, PendingMessage};
 
 /// The oldest messages behind a number.
-pub(super) async fn after(conn: &mut Conn, after: i64, limit: usize) -> Result<Vec<PendingMessage>, Fault> {
-    let sql = "SELECT id, event_id, order_id, body FROM seat_messages WHERE id > ? ORDER BY id LIMIT ?";
-    let found = conn.rows(sql, values![after, rows(limit, MAX_MESSAGES)]).await?;
+pub(super) async fn after(
+    conn: &mut Conn,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<PendingMessage>, Fault> {
+    let sql =
+        "SELECT id, event_id, order_id, body FROM seat_messages WHERE id > ? ORDER BY id LIMIT ?";
+    let found = conn
+        .rows(sql, values![after, rows(limit, MAX_MESSAGES)])
+        .await?;
     found.iter().map(message).collect()
 }
 
 /// The messages of an order.
 pub(super) async fn of(conn: &mut Conn, order: &str) -> Result<Vec<PendingMessage>, Fault> {
     let sql = "SELECT id, event_id, order_id, body FROM seat_messages WHERE order_id = ? ORDER BY id LIMIT ?";
-    let found = conn.rows(sql, values![order, rows(MAX_MESSAGES, MAX_MESSAGES)]).await?;
+    let found = conn
+        .rows(sql, values![order, rows(MAX_MESSAGES, MAX_MESSAGES)])
+        .await?;
     found.iter().map(message).collect()
 }
 
@@ -26,14 +35,18 @@ pub(super) async fn of(conn: &mut Conn, order: &str) -> Result<Vec<PendingMessag
 pub(super) async fn forget(conn: &mut Conn, messages: &[u64]) -> Result<(), Fault> {
     for ids in messages.chunks(MAX_MESSAGES) {
         let values: Vec<Value<'_>> = ids.iter().map(|id| bounded(*id).into()).collect();
-        let sql = format!("DELETE FROM seat_messages WHERE id IN ({})", marks(ids.len()));
+        let sql = format!(
+            "DELETE FROM seat_messages WHERE id IN ({})",
+            marks(ids.len())
+        );
         conn.run(sql, &values).await?;
     }
     Ok(())
 }
 
 fn message(row: &Row) -> Result<PendingMessage, Fault> {
-    let event = EventId::new(row.text("event_id")?).map_err(|error| Fault::Corrupt(error.to_string()))?;
+    let event =
+        EventId::new(row.text("event_id")?).map_err(|error| Fault::Corrupt(error.to_string()))?;
     let body = row.text("body")?;
     Ok(PendingMessage {
         id: row.count("id")?,

@@ -17,7 +17,10 @@ pub(super) async fn begin(
     let sql = for_update!(
         "SELECT hash, lease_until_ms, answer FROM requests WHERE user_id = ? AND operation = ? AND idem_key = ?"
     );
-    let Some(row) = conn.row(sql, values![&key.user, key.operation, &key.key]).await? else {
+    let Some(row) = conn
+        .row(sql, values![&key.user, key.operation, &key.key])
+        .await?
+    else {
         let sql = "INSERT INTO requests (user_id, operation, idem_key, hash, lease_until_ms, created_ms) \
                    VALUES (?, ?, ?, ?, ?, ?)";
         let values = values![&key.user, key.operation, &key.key, hash, until_ms, now_ms];
@@ -40,22 +43,29 @@ pub(super) async fn begin(
         return Ok(Begun::Running { until_ms });
     }
     let sql = "UPDATE requests SET lease_until_ms = ? WHERE user_id = ? AND operation = ? AND idem_key = ?";
-    conn.run(sql, values![until_ms, &key.user, key.operation, &key.key]).await?;
+    conn.run(sql, values![until_ms, &key.user, key.operation, &key.key])
+        .await?;
     Ok(Begun::Go)
 }
 
 /// Writes the answer down, or forgets the request. An answer that was given stays.
-pub(super) async fn end(conn: &mut Conn, key: &RequestKey, answer: Option<&str>) -> Result<(), Fault> {
+pub(super) async fn end(
+    conn: &mut Conn,
+    key: &RequestKey,
+    answer: Option<&str>,
+) -> Result<(), Fault> {
     match answer {
         Some(answer) => {
             let sql = "UPDATE requests SET answer = ? \
                        WHERE user_id = ? AND operation = ? AND idem_key = ? AND answer IS NULL";
-            conn.run(sql, values![answer, &key.user, key.operation, &key.key]).await?;
+            conn.run(sql, values![answer, &key.user, key.operation, &key.key])
+                .await?;
         }
         None => {
             let sql = "DELETE FROM requests \
                        WHERE user_id = ? AND operation = ? AND idem_key = ? AND answer IS NULL";
-            conn.run(sql, values![&key.user, key.operation, &key.key]).await?;
+            conn.run(sql, values![&key.user, key.operation, &key.key])
+                .await?;
         }
     }
     Ok(())

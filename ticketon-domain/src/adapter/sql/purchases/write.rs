@@ -26,7 +26,8 @@ impl<'a> OrderRow<'a> {
                 hold: record.order.hold.to_string(),
                 fence: number(record.order.fence)?,
                 version: number(record.order.version)?,
-                body: serde_json::to_string(record).map_err(|error| Fault::Corrupt(error.to_string()))?,
+                body: serde_json::to_string(record)
+                    .map_err(|error| Fault::Corrupt(error.to_string()))?,
                 record,
             })
         };
@@ -124,7 +125,9 @@ async fn tickets(
     for ticket in &order.tickets {
         match before.order.ticket(&ticket.id) {
             None => new.push(ticket),
-            Some(old) if old.state != ticket.state => moved.entry(ticket.state).or_default().push(ticket),
+            Some(old) if old.state != ticket.state => {
+                moved.entry(ticket.state).or_default().push(ticket)
+            }
             Some(_) => {}
         }
     }
@@ -134,7 +137,8 @@ async fn tickets(
             values![state.as_str(), live(state.is_live()), order.changed_at_ms].to_vec();
         values.extend(ids.iter().map(Value::from));
         let sql = "UPDATE tickets SET state = ?, live = ?, changed_ms = ? WHERE id IN";
-        conn.run(format!("{sql} ({})", marks(ids.len())), &values).await?;
+        conn.run(format!("{sql} ({})", marks(ids.len())), &values)
+            .await?;
     }
     if new.is_empty() {
         return Ok(Vec::new());
@@ -158,7 +162,10 @@ async fn tickets(
     }
     let sql = "INSERT INTO tickets (id, order_id, event_id, seat, live, state, user_id, fence, price, grade, \
                changed_ms) VALUES";
-    match conn.run(format!("{sql} {}", rows_of_marks(new.len(), 11)), &values).await {
+    match conn
+        .run(format!("{sql} {}", rows_of_marks(new.len(), 11)), &values)
+        .await
+    {
         Ok(_) => Ok(Vec::new()),
         Err(Fault::Duplicate) => taken(conn, row, &new).await,
         Err(fault) => Err(fault),
@@ -166,10 +173,15 @@ async fn tickets(
 }
 
 /// The seats of these tickets that somebody else has.
-async fn taken(conn: &mut Conn, row: &OrderRow<'_>, tickets: &[&Ticket]) -> Result<Vec<SeatLabel>, Fault> {
+async fn taken(
+    conn: &mut Conn,
+    row: &OrderRow<'_>,
+    tickets: &[&Ticket],
+) -> Result<Vec<SeatLabel>, Fault> {
     let mut values: Vec<Value<'_>> = values![&row.record.order.event, &row.id].to_vec();
     values.extend(tickets.iter().map(|ticket| Value::from(&ticket.seat)));
-    let sql = "SELECT seat FROM tickets WHERE event_id = ? AND live = 1 AND order_id <> ? AND seat IN";
+    let sql =
+        "SELECT seat FROM tickets WHERE event_id = ? AND live = 1 AND order_id <> ? AND seat IN";
     let sql = format!("{sql} ({}) ORDER BY seat", marks(tickets.len()));
     let rows = conn.rows(sql, &values).await?;
     if rows.is_empty() {
@@ -184,11 +196,23 @@ pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fa
     if !change.entries.is_empty() {
         let mut hashes = Vec::with_capacity(change.entries.len());
         for entry in &change.entries {
-            hashes.push((number(entry.seq)?, entry.prev.to_string(), entry.hash.to_string()));
+            hashes.push((
+                number(entry.seq)?,
+                entry.prev.to_string(),
+                entry.hash.to_string(),
+            ));
         }
         let mut values: Vec<Value<'_>> = Vec::new();
         for (entry, (seq, prev, hash)) in change.entries.iter().zip(&hashes) {
-            values.extend(values![&id, *seq, entry.at_ms, &entry.kind, &entry.body, prev, hash]);
+            values.extend(values![
+                &id,
+                *seq,
+                entry.at_ms,
+                &entry.kind,
+                &entry.body,
+                prev,
+                hash
+            ]);
         }
         let sql = "INSERT INTO audit (order_id, seq, at_ms, kind, body, prev_hash, hash) VALUES";
         let rows = rows_of_marks(change.entries.len(), 7);
@@ -225,7 +249,8 @@ pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fa
             values.extend(values![event, &id, body]);
         }
         let sql = "INSERT INTO seat_messages (event_id, order_id, body) VALUES";
-        conn.run(format!("{sql} {}", rows_of_marks(bodies.len(), 3)), &values).await?;
+        conn.run(format!("{sql} {}", rows_of_marks(bodies.len(), 3)), &values)
+            .await?;
     }
     Ok(())
 }
