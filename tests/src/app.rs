@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 
 use crate::port::Port;
 use crate::process::Process;
+use crate::tls::speak_tls;
 use crate::wait::Looks;
 
 /// How an [`AppProcess`] is started.
@@ -137,6 +138,8 @@ impl AppProcess {
     /// Prepares to start a program.
     #[must_use]
     pub fn builder(program: impl AsRef<Path>) -> AppBuilder {
+        // The test's own clients may be made before the program starts.
+        speak_tls();
         AppBuilder {
             program: program.as_ref().to_owned(),
             args: Vec::new(),

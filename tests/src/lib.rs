@@ -42,6 +42,7 @@ mod redis_cluster;
 mod redis_sentinel;
 pub mod seat_agreement;
 mod sse;
+mod tls;
 mod wait;
 
 pub use answer::{Answer, answer, fields};
@@ -58,6 +59,7 @@ pub use redis::{RedisBuilder, RedisServer};
 pub use redis_cluster::{RedisCluster, RedisClusterBuilder};
 pub use redis_sentinel::{RedisSentinel, RedisSentinelBuilder};
 pub use sse::{ConnectError, SseClient, SseEvent, SseParser, SseRequest};
+pub use tls::speak_tls;
 pub use wait::{Condition, eventually};
 
 /// The programs of this name that may be installed; the first one found is used.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
+use crate::tls::speak_tls;
+
 /// Below the range that systems hand to outgoing connections (32768 and up on Linux), so that no
 /// client's own port is in the way when a server comes back, and no client that tries again and
 /// again connects to itself.
@@ -27,6 +29,8 @@ impl Port {
     /// If a thousand random ports were all taken, or the lock files cannot be written.
     #[must_use]
     pub fn reserve() -> Self {
+        // Whoever has a server has clients too.
+        speak_tls();
         let folder = std::env::temp_dir();
         // One folder a user: nobody can write into another user's.
         let user = rustix::process::getuid().as_raw();

@@ -48,6 +48,7 @@ struct Crowd {
 
 #[tokio::main]
 async fn main() {
+    ticketon_tests::speak_tls();
     let args: Vec<String> = std::env::args().collect();
     let value = |name: &str| -> String {
         let at = args.iter().position(|arg| arg == name);

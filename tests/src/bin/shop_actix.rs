@@ -1,5 +1,5 @@
-//! The shop that the seats' contract is proved on, with actix-web: a waiting room, a seat map and holds, and a handler
-//! of the host's own.
+//! The shop that the contracts of seats and purchases are proved on, with actix-web: a waiting room, a seat map and
+//! holds, orders and tickets, and a handler of the host's own.
 
 #[path = "shop/settings.rs"]
 mod settings;
@@ -12,7 +12,8 @@ use ticketon_actix::{
     Admitted, EventFrom, Guard, GuestIdentity, Guests, Problem, admin_routes, not_found, routes,
     routes_of,
 };
-use ticketon_domain::http::{ShopAdminHttp, ShopHttp};
+use ticketon_domain::adapter::sandbox::SandboxHttp;
+use ticketon_domain::http::{PurchaseAdminHttp, ShopAdminHttp, ShopHttp, TossWebhookHttp};
 use ticketon_domain::seat::Seats;
 
 use self::settings::{Shop, start, told_to_end};
@@ -26,6 +27,15 @@ fn app(shop: &Shop) -> impl Fn(&mut ServiceConfig) + Clone + Send + use<> {
     let rooms = admin_routes(queue, shop.admin.clone());
     let operators = routes_of(ShopAdminHttp::new(seats, shop.admin.clone()));
     let seats = Data::new(seats.clone());
+    let paid = shop.paid.as_ref().map(|paid| {
+        let operators = PurchaseAdminHttp::new(&paid.purchases, shop.admin.clone());
+        let sandbox = SandboxHttp::new(&paid.sandbox);
+        let webhook = TossWebhookHttp::new(&paid.purchases);
+        (
+            (routes_of(operators), routes_of(webhook)),
+            (routes_of(paid.http.clone()), routes_of(sandbox)),
+        )
+    });
     move |config| {
         config
             .app_data(seats.clone())
@@ -33,11 +43,17 @@ fn app(shop: &Shop) -> impl Fn(&mut ServiceConfig) + Clone + Send + use<> {
             .route("/health/ready", web::get().to(async || "ready"))
             .configure(&rooms)
             .configure(&operators);
+        if let Some(((operators, webhook), _)) = &paid {
+            config.configure(operators).configure(webhook);
+        }
         let buy = web::resource("/shop/{event_id}")
             .route(web::post().to(buy))
             .wrap(door.clone());
         // A scope without a prefix takes all paths, so it is the last.
-        let visitors = web::scope("").service(buy);
+        let mut visitors = web::scope("").service(buy);
+        if let Some((_, (people, sandbox))) = &paid {
+            visitors = visitors.configure(people).configure(sandbox);
+        }
         config.service(
             visitors
                 .configure(&waiting)
@@ -68,9 +84,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .bind(&shop.listen)?;
     let ends = async move {
         told_to_end().await;
-        // Streams end first; then nothing long-lived is left to wait for.
-        shop.seats.shutdown().await;
-        shop.queue.shutdown().await;
+        shop.shutdown().await;
     };
     Ok(server.shutdown_signal(ends).run().await?)
 }

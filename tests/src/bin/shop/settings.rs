@@ -1,4 +1,4 @@
-//! What both programs of the seats' contract share: their settings, and one event that is on sale.
+//! What both programs of the contracts share: their settings, and one event that is on sale.
 //!
 //! | setting | says |
 //! | --- | --- |
@@ -6,6 +6,11 @@
 //! | `TICKETON_ADMIN_TOKEN` | who may call the operators' routes |
 //! | `TICKETON_ADMISSION_SECRET` | signs tokens |
 //! | `TICKETON_REDIS_URL` | rooms and seats in this Redis instead of in memory |
+//!
+//! Those of purchases: [`purchases`].
+
+mod gate;
+mod purchases;
 
 use std::error::Error;
 
@@ -19,6 +24,8 @@ use ticketon_queue::{
     AdmissionKeys, EventId, MemoryStore, RedisStore, RoomConfig, UnixMs, WaitingQueue,
 };
 
+pub(crate) use purchases::Paid;
+
 /// 2099-01-01T00:00:00Z.
 const STARTS_AT_MS: UnixMs = 4_070_908_800_000;
 
@@ -28,6 +35,19 @@ pub(crate) struct Shop {
     pub(crate) admin: AdminToken,
     pub(crate) queue: WaitingQueue,
     pub(crate) seats: Seats,
+    /// Purchases, if they are to be served.
+    pub(crate) paid: Option<Paid>,
+}
+
+impl Shop {
+    /// Ends all that runs: streams first; then nothing long-lived is left to wait for.
+    pub(crate) async fn shutdown(&self) {
+        self.seats.shutdown().await;
+        self.queue.shutdown().await;
+        if let Some(paid) = &self.paid {
+            paid.purchases.shutdown().await;
+        }
+    }
 }
 
 /// Reads the settings, starts everything, and puts the event `demo` on sale.
@@ -51,7 +71,16 @@ pub(crate) async fn start() -> Result<Shop, Box<dyn Error>> {
         ),
     };
     let queue = queue.admission_keys(keys).start().await?;
+    let store = purchases::store().await?;
+    let seats = match &store {
+        Some(store) => seats.catalog(store.clone()).ledger(store.clone()),
+        None => seats,
+    };
     let seats = seats.queue(&queue).start().await?;
+    let paid = match store {
+        Some(store) => Some(purchases::start(store, &seats, &queue).await?),
+        None => None,
+    };
 
     let demo = EventId::new("demo")?;
     let room = RoomConfig::builder().capacity(1_000).build()?;
@@ -75,6 +104,7 @@ pub(crate) async fn start() -> Result<Shop, Box<dyn Error>> {
         admin,
         queue,
         seats,
+        paid,
     })
 }
 
