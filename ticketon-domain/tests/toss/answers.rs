@@ -198,3 +198,17 @@ async fn an_answer_about_another_payment_or_order_is_not_believed() {
         "ANOTHER_ANSWER",
     );
 }
+
+#[tokio::test]
+async fn an_answer_has_a_bound() {
+    for (bytes, is_read) in [(200 * 1024, true), (300 * 1024, false)] {
+        let pad = format!(r#","pad":"{}""#, "x".repeat(bytes));
+        let toss = answer("200 OK", "", &payment(r#""DONE""#, &pad)).await;
+        let answered = toss.confirm(&confirm("k", 1_000)).await;
+        if is_read {
+            assert_eq!(answered.unwrap().status, PaymentStatus::Done);
+        } else {
+            unknown(&answered, "UNREADABLE_ANSWER");
+        }
+    }
+}
