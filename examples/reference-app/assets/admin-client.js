@@ -67,6 +67,25 @@ export class AdminClient {
     return this.#call('POST', `/admin/demo/${encodeURIComponent(eventId)}/visitors`, { count });
   }
 
+  /** Orders that need attention: `{orders, next}`. */
+  attention(before = null) {
+    return this.#call('GET', `/admin/orders?attention=true${before ? `&before=${encodeURIComponent(before)}` : ''}`);
+  }
+
+  /** One order with all that is known of it. */
+  order(orderId) {
+    return this.#call('GET', `/admin/orders/${encodeURIComponent(orderId)}`);
+  }
+
+  /** Asks the payment provider now. */
+  retryOrder(orderId) {
+    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/retry`);
+  }
+
+  refundOrder(orderId, { tickets, reason }) {
+    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/refund`, { tickets, reason });
+  }
+
   async #call(method, path, body) {
     let response;
     try {

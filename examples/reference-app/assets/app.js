@@ -9,6 +9,11 @@ import { APP_TEXTS } from './app-texts.js';
 export const app = { language: pickLanguage(), text: null };
 app.text = APP_TEXTS[app.language];
 
+/** Adds words that not every page needs. */
+export function addTexts(texts) {
+  for (const [language, words] of Object.entries(texts)) Object.assign(APP_TEXTS[language], words);
+}
+
 /** Calls `draw` now and whenever the reader changes the language. */
 export function drawInLanguage(draw) {
   const button = document.getElementById('language');

@@ -337,7 +337,7 @@ impl Cancel {
 
 const DECLINED: Step = Step::Refused(
     "REJECT_CARD_PAYMENT",
-    "The card was declined. Nothing was charged.",
+    "The card was declined.",
 );
 
 fn still_checking(left_ms: i64) -> Step {
