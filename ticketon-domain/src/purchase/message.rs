@@ -38,7 +38,8 @@ pub enum SeatMessage {
         /// Which.
         seats: Vec<SeatLabel>,
     },
-    /// The hold is not being paid for any more: it has a deadline again.
+    /// The hold is not being paid for any more: it has a deadline again, and may be bought by another order. A map that was
+    /// rebuilt meanwhile knows no such hold, and has the seats as sold: there they are free.
     Unpin {
         /// Whose it is.
         user: UserId,
@@ -48,6 +49,8 @@ pub enum SeatMessage {
         fence: u64,
         /// Until when its seats stay held.
         until_ms: UnixMs,
+        /// Its seats.
+        seats: Vec<SeatLabel>,
     },
 }
 
@@ -68,19 +71,13 @@ pub(super) fn seat_messages(
             }]
         }
         OrderEvent::Failed { .. } if before == OrderState::Confirming => {
-            // A map that was rebuilt meanwhile has the seats as sold; one that was not, as a pinned hold.
-            let released = SeatMessage::Released {
-                user: user.clone(),
-                fence,
-                seats: order.seats(),
-            };
-            let unpin = SeatMessage::Unpin {
+            vec![SeatMessage::Unpin {
                 user,
                 hold: order.hold,
                 fence,
                 until_ms: order.hold_until_ms,
-            };
-            vec![released, unpin]
+                seats: order.seats(),
+            }]
         }
         OrderEvent::Refunded { refund_id, .. } => {
             let refund = order.refunds.iter().find(|refund| refund.id == *refund_id);

@@ -48,19 +48,7 @@ impl Shared {
                 continue;
             };
             let applied = match &first.message {
-                SeatMessage::Unpin {
-                    user,
-                    hold,
-                    fence,
-                    until_ms,
-                } => {
-                    let key = HoldKey {
-                        id: *hold,
-                        user: user.clone(),
-                        fence: Some(*fence),
-                    };
-                    self.unpin(&first.event, &key, *until_ms).await
-                }
+                SeatMessage::Unpin { .. } => self.let_go(first).await,
                 _ => self.sync(&first.event, &batch).await,
             };
             match applied {
@@ -79,12 +67,21 @@ impl Shared {
         Ok(stuck.is_empty())
     }
 
-    async fn sync(&self, event: &EventId, batch: &[&PendingMessage]) -> Result<bool, SeatsError> {
+    async fn sync(
+        &self,
+        event: &EventId,
+        batch: &[&PendingMessage],
+    ) -> Result<bool, PurchaseError> {
         let changes: Vec<LedgerChange> = batch
             .iter()
             .filter_map(|one| ledger_change(&one.message))
             .collect();
-        match self.seats.sync(event, &changes).await {
+        Ok(self.follow(event, &changes).await?)
+    }
+
+    /// Lets the map follow; answers whether it could.
+    async fn follow(&self, event: &EventId, changes: &[LedgerChange]) -> Result<bool, SeatsError> {
+        match self.seats.sync(event, changes).await {
             Ok(Outcome::Done(synced)) => {
                 if !synced.lost.is_empty() {
                     tracing::warn!(target: "ticketon::purchase", %event, holds = synced.lost.len(), "holds ended because their seats were sold to others");
@@ -98,19 +95,39 @@ impl Shared {
         }
     }
 
-    async fn unpin(
-        &self,
-        event: &EventId,
-        key: &HoldKey,
-        until_ms: i64,
-    ) -> Result<bool, SeatsError> {
+    /// Gives a hold that was not paid for its deadline again.
+    async fn let_go(&self, told: &PendingMessage) -> Result<bool, PurchaseError> {
+        let SeatMessage::Unpin {
+            user,
+            hold,
+            fence,
+            until_ms,
+            seats,
+        } = &told.message
+        else {
+            return Ok(true);
+        };
+        // Told twice, when the last time was not written down: another order may have begun to pay with the hold.
+        let claimed = self.store.order_of_hold(&told.event, hold).await?;
+        if claimed.is_some_and(|other| other.order.id != told.order) {
+            return Ok(true);
+        }
+        let key = HoldKey {
+            id: *hold,
+            user: user.clone(),
+            fence: Some(*fence),
+        };
         let left_ms = until_ms.saturating_sub(self.now_ms());
         let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-        match self.seats.unpin(event, key, left).await {
+        let (user, fence, seats) = (user.clone(), *fence, seats.clone());
+        match self.seats.unpin(&told.event, &key, left).await {
+            Ok(Outcome::Done(_)) | Err(SeatsError::UnknownEvent { .. }) => Ok(true),
             Ok(Outcome::Refused(Refusal::NotReady { .. })) => Ok(false),
-            // Done, or the hold has ended otherwise.
-            Ok(_) | Err(SeatsError::UnknownEvent { .. }) => Ok(true),
-            Err(error) => Err(error),
+            Ok(Outcome::Refused(_)) => {
+                let released = LedgerChange::Released { user, fence, seats };
+                Ok(self.follow(&told.event, &[released]).await?)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What operators do, and what webhooks lead to.
 
 use super::{AdminOrder, AdminOrders, PurchaseError, Purchases, Shared};
-use crate::purchase::command::Command;
+use crate::purchase::command::{Command, Refused};
 use crate::purchase::provider::PaymentStatus;
 use crate::purchase::{Changed, OrderId, OrderRecord, OrderState, PaymentKey, TicketId};
 
@@ -46,15 +46,18 @@ impl Purchases {
         shared.admin_view(&record).await
     }
 
-    /// Lets an order be looked at now, whatever it waits for.
+    /// Lets an order be looked at now, whatever it waits for. One that nothing is left to do about stays as it is.
     ///
     /// # Errors
-    /// [`PurchaseError::UnknownOrder`], [`PurchaseError::Running`] when somebody works on it or nothing is left to do, or
-    /// a store failed.
+    /// [`PurchaseError::UnknownOrder`], [`PurchaseError::Running`] when somebody works on it, or a store failed.
     pub async fn retry(&self, order: &OrderId) -> Result<AdminOrder, PurchaseError> {
         let shared = &self.0.shared;
-        let record = shared.change(order, &Command::Retry).await?;
-        let record = shared.take_up(&record.order.id).await?.unwrap_or(record);
+        let record = match shared.changed(order, &Command::Retry).await? {
+            Changed::Done(record) => shared.take_up(order).await?.unwrap_or(*record),
+            Changed::Refused(Refused::NotDue, record) => *record,
+            Changed::Refused(refused, _) => return Err(refused.into()),
+            _ => return Err(PurchaseError::UnknownOrder),
+        };
         shared.admin_view(&record).await
     }
 
