@@ -37,6 +37,7 @@ mod mariadb;
 mod port;
 mod process;
 mod proxy;
+pub mod purchase_agreement;
 mod redis;
 mod redis_cluster;
 mod redis_sentinel;

@@ -143,6 +143,19 @@ impl Purchases {
         Ok(shared.views(&page))
     }
 
+    /// Does once and now what the worker does: takes up what is due, and tells the seat map what it has yet to hear.
+    /// Answers how many orders were due, and whether the map has heard everything. For hosts that start without a
+    /// worker ([`PurchasesBuilder::recover`]).
+    ///
+    /// # Errors
+    /// A store failed; what was not done is still due.
+    pub async fn run_due(&self) -> Result<(usize, bool), PurchaseError> {
+        let shared = &self.0.shared;
+        let done = shared.round().await;
+        let left = shared.tell_all().await?;
+        Ok((done?, !left))
+    }
+
     /// Ends the worker. Orders stay what they are; another process, or the next start, takes them up.
     pub async fn shutdown(&self) {
         self.0.stop.send_replace(true);

@@ -97,7 +97,7 @@ fn note(failing: &mut bool, error: Option<&PurchaseError>) {
 
 impl Shared {
     /// Takes up what is due now; answers how much was.
-    async fn round(&self) -> Result<usize, PurchaseError> {
+    pub(super) async fn round(&self) -> Result<usize, PurchaseError> {
         let due = self.store.due(self.now_ms(), MAX_DUE).await?;
         let count = due.len();
         let mut taken = stream::iter(due)

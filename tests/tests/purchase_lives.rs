@@ -1,0 +1,260 @@
+//! Whole shops in random lives ([`ticketon_tests::purchase_agreement`]): one charge or none, one ticket a seat, whatever
+//! crashes; `cargo xtask soak --purchases` does the same for as long as you like.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+use ticketon_domain::adapter::sandbox::SandboxOutcome;
+use ticketon_tests::lives::World;
+use ticketon_tests::purchase_agreement::{
+    Deed, Fault, Guards, Met, Search, ShopBench, Step, search,
+};
+
+/// Another seed in each run; a failure prints it, and the command that finds the life again.
+fn any_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Lives for so many steps, but no longer than the bound.
+async fn live(bench: &ShopBench, seed: u64, steps: u64, bound: Duration) -> Met {
+    let started = Instant::now();
+    let outcome = search(bench, Search { seed, steps }, |_| started.elapsed() < bound).await;
+    outcome.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+#[tokio::test]
+async fn in_any_life_every_order_ends_as_promised() {
+    let bench = ShopBench::of_the_model();
+    live(&bench, any_seed(), 60_000, Duration::from_secs(12)).await;
+}
+
+#[tokio::test]
+async fn in_any_life_over_sqlite() {
+    let bench = ShopBench::with_sqlite();
+    live(&bench, any_seed(), 3_000, Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn in_any_life_over_mariadb() {
+    let bench = ShopBench::with_mariadb().await;
+    live(&bench, any_seed(), 2_000, Duration::from_secs(20)).await;
+}
+
+#[tokio::test]
+async fn lives_meet_what_they_are_for() {
+    let met = live(&ShopBench::of_the_model(), 1, 12_000, Duration::MAX).await;
+    println!("{met:?}");
+    assert!(met.deaths > 100, "{met:?}");
+    assert!(met.late > 0, "{met:?}");
+}
+
+/// Somebody does something in the first process, and all goes well.
+fn well(deed: Deed) -> Step {
+    Step::Do(0, deed, None, false)
+}
+
+/// A shop in which somebody is about to pay for three seats, one of which is free of charge.
+fn about_to_pay() -> Vec<Step> {
+    vec![well(Deed::Hold(0, 9, 3)), well(Deed::Initiate(0))]
+}
+
+/// What may go on after a process died, stood still or met a fault.
+fn afterwards() -> Vec<Vec<Step>> {
+    let other = |deed: Deed| Step::Do(1, deed, None, false);
+    let after_a_lease = |steps: &[Step]| [&[Step::Wait(61_000)], steps].concat();
+    let again = || other(Deed::Again(0, 0));
+    vec![
+        vec![],
+        vec![again()],
+        after_a_lease(&[again()]),
+        after_a_lease(&[other(Deed::Work)]),
+        vec![Step::Flush, again(), Step::Rebuild(1)],
+        after_a_lease(&[Step::Flush, other(Deed::Work), Step::Rebuild(1)]),
+        after_a_lease(&[Step::Flush, Step::Rebuild(1), other(Deed::Work)]),
+        vec![
+            Step::Forget(0),
+            other(Deed::Hold(1, 9, 2)),
+            other(Deed::Initiate(0)),
+            other(Deed::Pay(0, SandboxOutcome::Approve)),
+        ],
+        vec![Step::Wait(300_000), Step::Sweep, other(Deed::Hold(1, 9, 2))],
+        vec![
+            other(Deed::Hint(0)),
+            other(Deed::Retry(0)),
+            other(Deed::Refund(0, 0, true)),
+        ],
+    ]
+}
+
+/// Lives a deed with each fault at each of its calls to a port, with all that may go on afterwards. Answers how many
+/// calls the deed makes.
+async fn at_each_call(bench: &ShopBench, before: &[Step], deed: &Deed, rests: &[Vec<Step>]) -> u8 {
+    let mut calls = 0;
+    let met = bench.live(before).await;
+    let faults = met.unwrap_or_else(|broken| panic!("{}", broken.why)).faults;
+    for fault in Fault::ALL.into_iter().chain([Fault::Refuse]) {
+        for rest in rests {
+            for at in 1.. {
+                let step = Step::Do(0, deed.clone(), Some((at, fault)), false);
+                let steps = [before, &[step], rest].concat();
+                let met = bench.live(&steps).await;
+                let met = met.unwrap_or_else(|broken| panic!("{}\n{steps:?}", broken.why));
+                if met.faults == faults {
+                    calls = calls.max(at - 1);
+                    break;
+                }
+            }
+        }
+    }
+    calls
+}
+
+#[tokio::test]
+async fn a_payment_may_break_off_at_every_call() {
+    let bench = ShopBench::of_the_model();
+    for outcome in SandboxOutcome::ALL {
+        let pay = Deed::Pay(0, outcome);
+        let calls = at_each_call(&bench, &about_to_pay(), &pay, &afterwards()).await;
+        assert!(calls >= 5, "a payment makes {calls} calls");
+    }
+}
+
+#[tokio::test]
+async fn a_refund_may_break_off_at_every_call() {
+    let bench = ShopBench::of_the_model();
+    let mut paid = about_to_pay();
+    paid.push(well(Deed::Pay(0, SandboxOutcome::Approve)));
+    let mut half = paid.clone();
+    half.push(well(Deed::Refund(0, 1, false)));
+    for before in [paid, half] {
+        for (mask, operator) in [(0, false), (2, true), (4, false)] {
+            let refund = Deed::Refund(0, mask, operator);
+            let calls = at_each_call(&bench, &before, &refund, &afterwards()).await;
+            assert!(calls >= 3, "a refund makes {calls} calls");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_may_break_off_at_every_call() {
+    let bench = ShopBench::of_the_model();
+    let pay = |at, fault, outcome| Step::Do(0, Deed::Pay(0, outcome), Some((at, fault)), false);
+    let (approve, delay) = (SandboxOutcome::Approve, SandboxOutcome::Delay);
+    let ends: [&[Step]; 6] = [
+        // Died before the charge, and after it.
+        &[pay(5, Fault::DieBefore, approve), Step::Wait(61_000)],
+        &[pay(5, Fault::DieAfter, approve), Step::Wait(61_000)],
+        // The map has yet to hear of it.
+        &[well(Deed::Pay(0, approve))],
+        // Never paid.
+        &[Step::Wait(300_000)],
+        // Charged after all.
+        &[pay(4, Fault::Fail, delay), Step::Wait(61_000)],
+        // To be given back.
+        &[
+            well(Deed::Pay(0, approve)),
+            Step::Do(
+                0,
+                Deed::Refund(0, 1, false),
+                Some((6, Fault::DieBefore)),
+                false,
+            ),
+            Step::Wait(61_000),
+        ],
+    ];
+    for end in ends {
+        let before = [&about_to_pay(), end].concat();
+        at_each_call(&bench, &before, &Deed::Work, &afterwards()).await;
+    }
+}
+
+#[tokio::test]
+async fn two_processes_may_break_off_one_after_the_other() {
+    let bench = ShopBench::of_the_model();
+    for first in Fault::ALL {
+        for outcome in SandboxOutcome::ALL {
+            for at in 2..9 {
+                let pay = Step::Do(0, Deed::Pay(0, outcome), Some((at, first)), false);
+                let mut before = about_to_pay();
+                before.extend([pay, Step::Wait(61_000)]);
+                at_each_call(&bench, &before, &Deed::Work, &[vec![]]).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn over_sqlite_a_payment_and_a_refund_may_break_off_at_every_call() {
+    let bench = ShopBench::with_sqlite();
+    let pay = Deed::Pay(0, SandboxOutcome::Approve);
+    at_each_call(&bench, &about_to_pay(), &pay, &[vec![]]).await;
+    let mut paid = about_to_pay();
+    paid.push(well(pay));
+    at_each_call(&bench, &paid, &Deed::Refund(0, 1, false), &[vec![]]).await;
+}
+
+/// A shop without this breaks a promise in some life.
+async fn breaks(bench: &ShopBench, promise: &str) {
+    let outcome = search(
+        bench,
+        Search {
+            seed: 7,
+            steps: 200_000,
+        },
+        |_| true,
+    )
+    .await;
+    let failure = outcome.expect_err("the guard is needed in no life");
+    println!("{failure}");
+    assert!(failure.broken.why.contains(promise), "{failure}");
+}
+
+#[tokio::test]
+async fn unguarded_a_seat_is_sold_twice() {
+    let guards = Guards {
+        one_ticket_a_seat: false,
+        ..Guards::ALL
+    };
+    breaks(&ShopBench::with_guards(guards), "P1").await;
+}
+
+#[tokio::test]
+async fn unguarded_a_result_comes_too_late() {
+    let guards = Guards {
+        fence: false,
+        ..Guards::ALL
+    };
+    breaks(&ShopBench::with_guards(guards), "P2").await;
+}
+
+#[tokio::test]
+async fn unguarded_a_late_charge_stays() {
+    let guards = Guards {
+        late_check: false,
+        ..Guards::ALL
+    };
+    breaks(&ShopBench::with_guards(guards), "P2").await;
+}
+
+#[tokio::test]
+async fn unguarded_the_map_does_not_hear() {
+    let guards = Guards {
+        messages: false,
+        ..Guards::ALL
+    };
+    breaks(&ShopBench::with_guards(guards), "S3").await;
+}
+
+#[tokio::test]
+async fn unguarded_nobody_hears() {
+    let guards = Guards {
+        news: false,
+        ..Guards::ALL
+    };
+    breaks(&ShopBench::with_guards(guards), "P5").await;
+}
+
+#[tokio::test]
+async fn unguarded_a_bank_charges_twice() {
+    breaks(&ShopBench::with_a_forgetful_bank(), "P2").await;
+}
