@@ -8,6 +8,7 @@
 mod bus;
 mod consumer;
 mod context;
+mod producer;
 mod settings;
 #[cfg(test)]
 mod tests;

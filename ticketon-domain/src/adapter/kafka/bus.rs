@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,15 +10,18 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::Producer as _;
 
 use super::context::Logs;
+use super::producer::{Producers, drop_elsewhere, send};
 use super::settings::{Settings, refused};
 use crate::outbox::{BusError, Envelope, EventBus, PublishError, TOPICS};
 
 /// How long brokers may take to say what they have, or to create a topic.
 const ASK_WITHIN: Duration = Duration::from_secs(10);
+/// A producer that gets no acknowledgement for so many bounds of a delivery is replaced.
+const PATIENCE: u32 = 3;
 
 /// What a Kafka bus is told before it connects.
 #[derive(Debug, Clone)]
@@ -48,22 +51,13 @@ pub struct KafkaBusBuilder {
 pub struct KafkaBus(Arc<Inner>);
 
 struct Inner {
-    config: ClientConfig,
     deliver_within: Duration,
-    producer: Mutex<Producer>,
-}
-
-#[derive(Clone)]
-struct Producer {
-    /// How many were made before it.
-    number: u64,
-    /// There until the bus is dropped.
-    client: Option<FutureProducer<Logs>>,
+    producers: Producers,
 }
 
 impl fmt::Debug for KafkaBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let brokers = self.0.config.get("bootstrap.servers");
+        let brokers = self.0.producers.brokers();
         f.debug_struct("KafkaBus")
             .field("brokers", &brokers)
             .finish_non_exhaustive()
@@ -119,14 +113,11 @@ impl KafkaBusBuilder {
         if let Some((partitions, replicas)) = self.create {
             create_topics(&config, partitions, replicas).await?;
         }
-        let producer = Mutex::new(Producer {
-            number: 0,
-            client: Some(client),
-        });
+        let deliver_within = self.deliver_within;
+        let producers = Producers::new(config, client, deliver_within * PATIENCE);
         Ok(KafkaBus(Arc::new(Inner {
-            config,
-            deliver_within: self.deliver_within,
-            producer,
+            deliver_within,
+            producers,
         })))
     }
 }
@@ -184,121 +175,6 @@ impl KafkaBus {
             create: None,
         }
     }
-
-    fn producer(&self) -> Producer {
-        self.0.producer().clone()
-    }
-
-    /// Puts a new producer in the place of one that works no more.
-    fn renew(&self, broken: &Producer) {
-        let Some((code, why)) = broken
-            .client
-            .as_ref()
-            .and_then(|client| client.client().fatal_error())
-        else {
-            return;
-        };
-        let mut current = self.0.producer();
-        if current.number != broken.number {
-            return;
-        }
-        tracing::warn!(target: "ticketon::kafka", %code, why, "the producer works no more; a new one takes its place");
-        match self.0.config.create_with_context(Logs) {
-            Ok(client) => {
-                let old = std::mem::replace(
-                    &mut *current,
-                    Producer {
-                        number: broken.number + 1,
-                        client: Some(client),
-                    },
-                );
-                drop_elsewhere(old);
-            }
-            Err(error) => {
-                let error = refused(&error);
-                tracing::error!(target: "ticketon::kafka", %error, "no new producer could be made");
-            }
-        }
-    }
-}
-
-impl Inner {
-    fn producer(&self) -> MutexGuard<'_, Producer> {
-        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let client = self.producer().client.take();
-        drop_elsewhere(client);
-    }
-}
-
-/// Drops a client on a thread of its own: it waits for its own threads.
-pub(super) fn drop_elsewhere<T: Send + 'static>(client: T) {
-    let dropping = std::thread::Builder::new().name("kafka-drop".to_owned());
-    if let Err(error) = dropping.spawn(move || drop(client)) {
-        tracing::debug!(target: "ticketon::kafka", %error, "no thread to end a client on");
-    }
-}
-
-/// The outcome of the events of one key, one after the other, up to the first that fails.
-struct Sent {
-    acknowledged: Vec<usize>,
-    failure: Option<BusError>,
-}
-
-/// Sends the events of one key, one after the other: a later one must not be taken after an earlier one failed.
-async fn send(producer: &FutureProducer<Logs>, events: &[Envelope], places: Vec<usize>) -> Sent {
-    let mut acknowledged = Vec::new();
-    for place in places {
-        let Some(event) = events.get(place) else {
-            break;
-        };
-        let failure = match event.to_json() {
-            Ok(text) => {
-                let topic = event.topic();
-                let record = FutureRecord::to(&topic).key(event.key()).payload(&text);
-                match producer.send(record, Duration::ZERO).await {
-                    Ok(_) => None,
-                    Err((error, _)) => Some(failure(event, &error)),
-                }
-            }
-            Err(error) => Some(BusError::Refused {
-                event: event.id(),
-                detail: error.to_string(),
-            }),
-        };
-        if failure.is_some() {
-            return Sent {
-                acknowledged,
-                failure,
-            };
-        }
-        acknowledged.push(place);
-    }
-    Sent {
-        acknowledged,
-        failure: None,
-    }
-}
-
-fn failure(event: &Envelope, error: &KafkaError) -> BusError {
-    use RDKafkaErrorCode as Code;
-    let detail = error.to_string();
-    match error.rdkafka_error_code() {
-        Some(
-            Code::MessageSizeTooLarge
-            | Code::InvalidMessageSize
-            | Code::InvalidRecord
-            | Code::PolicyViolation,
-        ) => BusError::Refused {
-            event: event.id(),
-            detail,
-        },
-        _ => BusError::Unavailable { detail },
-    }
 }
 
 #[async_trait]
@@ -315,16 +191,12 @@ impl EventBus for KafkaBus {
                 .or_default()
                 .push(place);
         }
-        let producer = self.producer();
-        let Some(client) = &producer.client else {
-            let error = BusError::Unavailable {
-                detail: "the bus was dropped".to_owned(),
-            };
-            return Err(PublishError {
-                acknowledged: Vec::new(),
-                error,
-            });
+        let producer = self.0.producers.current();
+        let nothing = |error| PublishError {
+            acknowledged: Vec::new(),
+            error,
         };
+        let client = producer.client().map_err(nothing)?;
         let mut sending: FuturesUnordered<_> = of_key
             .into_values()
             .map(|places| send(client, events, places))
@@ -332,11 +204,13 @@ impl EventBus for KafkaBus {
         let mut acknowledged = Vec::new();
         let mut refusal = None;
         let mut away = None;
+        let mut broken = false;
         // Each event has its own bound; a key with many events must not add them up.
         let bound = self.0.deliver_within * 2;
         let collecting = tokio::time::timeout(bound, async {
             while let Some(sent) = sending.next().await {
                 acknowledged.extend(sent.acknowledged);
+                broken |= sent.broken;
                 match sent.failure {
                     Some(error @ BusError::Refused { .. }) => refusal = Some(error),
                     Some(error) => away = Some(error),
@@ -350,34 +224,34 @@ impl EventBus for KafkaBus {
             });
         }
         drop(sending);
+        self.0
+            .producers
+            .heard(&producer, !acknowledged.is_empty(), broken, away.as_ref());
         // A bus that is away says more about all events than a refusal about one.
         match away.or(refusal) {
             None => Ok(()),
-            Some(error) => {
-                self.renew(&producer);
-                Err(PublishError {
-                    acknowledged,
-                    error,
-                })
-            }
+            Some(error) => Err(PublishError {
+                acknowledged,
+                error,
+            }),
         }
     }
 
     async fn ping(&self) -> Result<(), BusError> {
-        let unavailable = |detail: String| BusError::Unavailable { detail };
-        let Some(client) = self.producer().client else {
-            return Err(unavailable("the bus was dropped".to_owned()));
-        };
+        let producer = self.0.producers.current();
         let asked = tokio::task::spawn_blocking(move || {
             let within = Duration::from_secs(2);
-            client
+            let asked = producer
+                .client()?
                 .client()
-                .fetch_metadata(TOPICS.first().copied(), within)
-                .map(|_| ())
+                .fetch_metadata(TOPICS.first().copied(), within);
+            asked.map(drop).map_err(|error| BusError::Unavailable {
+                detail: error.to_string(),
+            })
         });
-        match asked.await {
-            Ok(answer) => answer.map_err(|error| unavailable(error.to_string())),
-            Err(error) => Err(unavailable(error.to_string())),
-        }
+        let panicked = |error: tokio::task::JoinError| BusError::Unavailable {
+            detail: error.to_string(),
+        };
+        asked.await.map_err(panicked)?
     }
 }
