@@ -169,4 +169,7 @@ def main(export_file, keys_text, noted_file=None):
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        sys.exit(f"this is no export, or these are no keys: {type(error).__name__}: {error}")

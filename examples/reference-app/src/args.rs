@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use ticketon_queue::AdmissionKeys;
 use ticketon_queue::http::AdminToken;
 
+use crate::audit::{AuditArgs, AuditCommand};
 use crate::database::DatabaseArgs;
 use crate::limits::Limit;
 use crate::payments::PaymentArgs;
@@ -26,6 +27,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) payments: PaymentArgs,
+
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
 
     /// Address and port to listen on, like 127.0.0.1:8080.
     #[arg(
@@ -125,6 +129,9 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Make the tables of the database, or bring them up to date.
     Migrate,
+    /// Look at the audit of orders, or seal it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 /// What a process does.

@@ -24,7 +24,8 @@ pub(crate) struct DatabaseArgs {
         env = "TICKETON_DATABASE_URL",
         hide_env_values = true,
         default_value = DEFAULT_URL,
-        value_name = "URL"
+        value_name = "URL",
+        global = true
     )]
     pub(crate) url: Secret,
 
@@ -136,7 +137,7 @@ impl DatabaseArgs {
 }
 
 /// Writes a new file that only its owner may read.
-fn write_secret(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_secret(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -2,6 +2,7 @@
 
 mod app;
 mod args;
+mod audit;
 mod auth;
 mod database;
 mod demo;
@@ -26,6 +27,7 @@ use proxies::Proxies;
 use sold_before::SoldBefore;
 use ticketon_domain::adapter::memory::{MemoryLedger, MemorySeatStore};
 use ticketon_domain::adapter::redis::RedisSeatStore;
+use ticketon_domain::audit::Sealer;
 use ticketon_domain::outbox::Relay;
 use ticketon_domain::purchase::Purchases;
 use ticketon_domain::seat::{SeatStore, Seats};
@@ -54,6 +56,9 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         args.database.migrate().await?;
         println!("The tables are up to date.");
         return Ok(());
+    }
+    if let Some(Command::Audit(command)) = &args.command {
+        return audit::run(command, &args.audit, &args.database).await;
     }
     let metrics = telemetry::start_metrics()?;
     let (admin_token, made_up) = args.admin_token()?;
@@ -98,6 +103,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .payments
         .start(&database, &seats, &queue, args.database.keys()?, &payments)
         .await?;
+    let sealer = args.audit.start(&database, &args.database)?;
     let (stop, stopped) = watch::channel(false);
     let crowd = demo::Crowd::new(&queue, &seats, stopped.clone());
     let with_demo = !args.no_demo && args.role != Role::Dispatcher;
@@ -128,6 +134,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         seats,
         purchases,
         relay,
+        sealer,
     };
     serve(listener, app, handles, stop).await
 }
@@ -138,10 +145,11 @@ struct Handles {
     seats: Seats,
     purchases: Purchases,
     relay: Relay,
+    sealer: Option<Sealer>,
 }
 
 impl Handles {
-    /// Purchases before their relay, so that what they did last is still told.
+    /// Purchases before their relay and their sealer, so that what they did last is still told and sealed.
     async fn shutdown(&self) {
         tokio::join!(
             self.queue.shutdown(),
@@ -149,6 +157,9 @@ impl Handles {
             self.purchases.shutdown()
         );
         self.relay.shutdown().await;
+        if let Some(sealer) = &self.sealer {
+            sealer.shutdown().await;
+        }
     }
 }
 

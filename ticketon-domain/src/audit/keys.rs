@@ -19,7 +19,7 @@ const FIELD: &str = "auditKeys";
 /// use ticketon_domain::audit::AuditKeys;
 /// let keys: AuditKeys = "2026:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=".parse()?;
 /// assert_eq!(format!("{keys:?}"), r#"AuditKeys(["2026"])"#);
-/// assert_eq!(keys.public().to_string(), "2026:gTl3DqghIntRRSBHEDdpYXV2M2QtCvL4MPDl99mvbgY=");
+/// assert_eq!(keys.public().to_string(), "2026:gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q=");
 /// # Ok::<(), ticketon_queue::ConfigError>(())
 /// ```
 #[derive(Clone)]

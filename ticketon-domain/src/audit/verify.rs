@@ -43,7 +43,7 @@ pub struct Verified {
 /// use ticketon_domain::audit::{AuditPublicKeys, Verifier};
 /// let store = SqlStore::sqlite(":memory:").await?;
 /// store.migrate().await?;
-/// let keys: AuditPublicKeys = "2026:gTl3DqghIntRRSBHEDdpYXV2M2QtCvL4MPDl99mvbgY=".parse()?;
+/// let keys: AuditPublicKeys = "2026:gTl3Dqh9F19Wo1Rmw0x+zMuNipG07jeiXfYPW4/Js5Q=".parse()?;
 /// let verified = Verifier::new(keys)
 ///     .verify(&store, &mut |finding| eprintln!("{finding}"))
 ///     .await?;
