@@ -125,6 +125,11 @@ fn for_visitors(parts: &Parts) -> Router {
         // Anybody: what a webhook says is only a hint.
         None => ticketon_axum::routes_of(TossWebhookHttp::new(&parts.purchases)),
     };
+    // Each of these asks the database, and a webhook the provider.
+    let purchase_gate = Gate::new("purchases", parts.join_limit, &parts.proxies);
+    let purchases = purchases
+        .merge(payments)
+        .route_layer(middleware::from_fn_with_state(purchase_gate, limits::each));
     // Whoever is admitted to the event of the path.
     pages::door(&parts.seats)
         .route_layer(door)
@@ -133,7 +138,6 @@ fn for_visitors(parts: &Parts) -> Router {
         .merge(seat_page)
         // Orders and tickets: whoever is identified, for themselves; a new order: whoever is admitted.
         .merge(purchases)
-        .merge(payments)
         // Whoever is identified, for themselves.
         .merge(waiting)
         // Anybody.

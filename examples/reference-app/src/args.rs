@@ -87,7 +87,7 @@ pub(crate) struct Args {
     )]
     pub(crate) guest_limit: Limit,
 
-    /// Joins, polls and reconnects of one client address: so many a second, after so many at once; or none.
+    /// Joins, polls and reconnects of one client address, and as many calls about purchases: so many a second, after so many at once; or none.
     #[arg(
         long,
         env = "TICKETON_JOIN_LIMIT",
