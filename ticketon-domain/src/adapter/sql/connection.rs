@@ -120,9 +120,13 @@ impl Conn {
     pub(super) async fn command(&mut self, text: &'static str) -> Result<(), Fault> {
         match &mut self.wire {
             #[cfg(feature = "sqlite")]
-            Wire::Sqlite(conn) => drop(sqlx::raw_sql(text.into_sql_str()).execute(conn).await?),
+            Wire::Sqlite(conn) => {
+                sqlx::raw_sql(text.into_sql_str()).execute(conn).await?;
+            }
             #[cfg(feature = "mysql")]
-            Wire::MySql(conn) => drop(sqlx::raw_sql(text.into_sql_str()).execute(conn).await?),
+            Wire::MySql(conn) => {
+                sqlx::raw_sql(text.into_sql_str()).execute(conn).await?;
+            }
         }
         Ok(())
     }

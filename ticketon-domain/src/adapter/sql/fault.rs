@@ -73,6 +73,7 @@ impl From<sqlx::Error> for Fault {
             E::Database(answer) if answer.is_unique_violation() => Self::Duplicate,
             E::Database(answer) => match kind(&**answer) {
                 Kind::Conflict => Self::Again(Box::new(Refused(error))),
+                #[cfg(feature = "mysql")]
                 Kind::Leaving => Self::Again(Box::new(error)),
                 Kind::Other => Self::Failed(Box::new(error)),
             },
@@ -92,14 +93,11 @@ enum Kind {
     /// Rolled back, or not begun, in favour of somebody else.
     Conflict,
     /// The server ends this connection.
+    #[cfg(feature = "mysql")]
     Leaving,
     Other,
 }
 
-#[cfg_attr(
-    not(any(feature = "sqlite", feature = "mysql")),
-    allow(unused_variables, reason = "no database, no codes")
-)]
 fn kind(answer: &dyn sqlx::error::DatabaseError) -> Kind {
     #[cfg(feature = "mysql")]
     if let Some(error) = answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {

@@ -83,7 +83,7 @@ impl SqlStore {
             if missing.is_empty() {
                 return Ok(());
             }
-            Err(refuse(format!(
+            Err(refuse(&format!(
                 "its tables are of version {}, this program needs version {}: migrate the database first",
                 done.len(),
                 done.len() + missing.len()
@@ -123,7 +123,7 @@ async fn made(conn: &mut Conn) -> Result<Vec<(i64, String)>, Fault> {
 /// The steps that are still to be made, if those that were made are the first ones.
 fn check<'a>(steps: &'a [Step], made: &[(i64, String)]) -> Result<&'a [Step], Fault> {
     if made.len() > steps.len() {
-        return Err(refuse(format!(
+        return Err(refuse(&format!(
             "its tables are of version {}, this program knows version {}: run a newer version of the program",
             made.len(),
             steps.len()
@@ -132,7 +132,7 @@ fn check<'a>(steps: &'a [Step], made: &[(i64, String)]) -> Result<&'a [Step], Fa
     let (first, rest) = steps.split_at(made.len());
     for ((number, name, text), (made, made_hash)) in first.iter().zip(made) {
         if number != made || hash(text) != *made_hash {
-            return Err(refuse(format!(
+            return Err(refuse(&format!(
                 "step {number} ({name}) of its tables was made by another text than this program has"
             )));
         }
@@ -140,7 +140,7 @@ fn check<'a>(steps: &'a [Step], made: &[(i64, String)]) -> Result<&'a [Step], Fa
     Ok(rest)
 }
 
-fn refuse(detail: String) -> Fault {
+fn refuse(detail: &str) -> Fault {
     StoreError::Unsafe {
         detail: format!("the database is not this program's: {detail}"),
     }

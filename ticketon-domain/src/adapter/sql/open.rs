@@ -15,7 +15,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     #[cfg(feature = "sqlite")]
-    Sqlite(sqlx::sqlite::SqliteConnectOptions),
+    Sqlite(Box<sqlx::sqlite::SqliteConnectOptions>),
     #[cfg(feature = "mysql")]
     MySql {
         options: Box<sqlx::mysql::MySqlConnectOptions>,
@@ -52,7 +52,7 @@ impl Source {
     /// A file of SQLite, or `:memory:`.
     #[cfg(feature = "sqlite")]
     pub(super) fn file(path: &str) -> Self {
-        Self::Sqlite(super::sqlite::options(path))
+        Self::Sqlite(Box::new(super::sqlite::options(path)))
     }
 
     /// Whether it is a database in memory, which lives as long as its one connection.

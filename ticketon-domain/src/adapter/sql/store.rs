@@ -146,7 +146,7 @@ impl SqlStore {
 fn reading(source: Source) -> Source {
     match source {
         #[cfg(feature = "sqlite")]
-        Source::Sqlite(options) => Source::Sqlite(super::sqlite::reading(options)),
+        Source::Sqlite(options) => Source::Sqlite(Box::new(super::sqlite::reading(*options))),
         #[cfg(feature = "mysql")]
         Source::MySql { options, .. } => Source::MySql {
             options,

@@ -126,7 +126,7 @@ async fn tickets(
         match before.order.ticket(&ticket.id) {
             None => new.push(ticket),
             Some(old) if old.state != ticket.state => {
-                moved.entry(ticket.state).or_default().push(ticket)
+                moved.entry(ticket.state).or_default().push(ticket);
             }
             Some(_) => {}
         }
