@@ -11,6 +11,7 @@ mod initiate;
 mod manage;
 mod refund;
 mod tickets;
+mod told_twice;
 mod view;
 mod worker;
 
@@ -32,7 +33,7 @@ pub use view::{
 use super::provider::PaymentProvider;
 use super::store::PurchaseStore;
 use super::ticket_code::TicketKeys;
-use super::{Changed, Command, OrderId, OrderRecord};
+use super::{Changed, Claim, Command, OrderId, OrderRecord};
 use crate::outbox::Wake;
 use crate::seat::Seats;
 
@@ -214,6 +215,15 @@ impl Shared {
             count(command, record);
         }
         Ok(changed)
+    }
+
+    /// Why an order's payment cannot be asked about here, if so: it was begun at another provider.
+    fn is_elsewhere(&self, claim: &Claim) -> Option<String> {
+        let ours = self.provider.name();
+        (claim.provider != ours).then(|| {
+            let theirs = &claim.provider;
+            format!("the payment is at {theirs}, and this process works with {ours}: run one with {theirs}")
+        })
     }
 
     fn view(&self, record: &OrderRecord) -> OrderView {

@@ -18,6 +18,9 @@ use crate::seat::{HoldKey, Outcome, Refusal};
 /// After so many attempts, a payment that the provider does not know counts as never made.
 const UNKNOWN_TO_PROVIDER: u32 = 3;
 
+/// What an operator is told of an order whose payment is at a provider that this process does not work with.
+pub(super) const OTHER_PROVIDER: &str = "otherProvider";
+
 /// A payment that its buyer has authorized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirm {
@@ -156,6 +159,14 @@ impl Shared {
             return Ok(record);
         };
         let fence = record.work.fence;
+        if let Some(detail) = self.is_elsewhere(&claim) {
+            let verdict = Verdict::Unknown {
+                code: OTHER_PROVIDER.to_owned(),
+                detail,
+                attend: true,
+            };
+            return self.write_down(record, fence, verdict).await;
+        }
         let is_first = fence == 1;
         let pinned = self.pin(&record).await;
         let verdict = match pinned {

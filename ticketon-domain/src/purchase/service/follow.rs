@@ -53,6 +53,10 @@ impl Shared {
             };
             match applied {
                 Ok(true) => {
+                    let told_before = self.told_before(&batch).await?;
+                    if !told_before.is_empty() {
+                        self.tell_anew(&first.event, &told_before).await?;
+                    }
                     let ids: Vec<u64> = batch.iter().map(|one| one.id).collect();
                     self.store.applied(&ids).await?;
                     self.complete(&batch).await;

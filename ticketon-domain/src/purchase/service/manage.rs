@@ -99,7 +99,7 @@ impl Purchases {
         match record.order.state {
             OrderState::Confirming => {
                 // Refused while somebody works on it, who will see the same.
-                if let Changed::Done(_) = shared.changed(&id, &Command::Retry).await? {
+                if let Changed::Done(_) = shared.changed(&id, &Command::LookNow).await? {
                     shared.take_up(&id).await?;
                 }
             }
@@ -124,6 +124,9 @@ impl Shared {
         let Some(claim) = &record.order.payment else {
             return Ok(());
         };
+        if self.is_elsewhere(claim).is_some() {
+            return Ok(());
+        }
         let charged = match self.provider.payment(&claim.key).await {
             Ok(Some(payment)) => {
                 payment.is_for(&claim.key, &record.order.id, record.order.total())
@@ -144,9 +147,17 @@ impl Shared {
         let (Some(claim), None) = (&order.payment, order.open_refunds().next()) else {
             return Ok(());
         };
+        if self.is_elsewhere(claim).is_some() {
+            return Ok(());
+        }
         let Ok(Some(payment)) = self.provider.payment(&claim.key).await else {
             return Ok(());
         };
+        // A refund of ours may have come in between.
+        let now = self.store.order(&order.id).await?;
+        if now.is_none_or(|now| now.order.version != order.version) {
+            return Ok(());
+        }
         let expected = order.amount.saturating_sub(order.refunded());
         if payment.is_for(&claim.key, &order.id, order.total()) && payment.balance < expected {
             let detail = format!(

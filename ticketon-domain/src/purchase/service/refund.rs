@@ -2,9 +2,10 @@
 
 use ticketon_queue::UserId;
 
+use super::confirm::OTHER_PROVIDER;
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::Money;
-use crate::purchase::command::{Command, Refused};
+use crate::purchase::command::Command;
 use crate::purchase::order::{Claim, Refund};
 use crate::purchase::provider::{CancelPayment, Payment, PaymentStatus, ProviderError};
 use crate::purchase::work::pause;
@@ -67,20 +68,27 @@ impl Shared {
             reason,
         };
         let record = self.change(order, &command).await?;
-        match self
-            .changed(
-                order,
-                &Command::TakeUp {
-                    lease_ms: self.lease_ms,
-                },
-            )
-            .await?
-        {
-            Changed::Done(record) => self.give_back(*record).await,
-            // The worker does it.
-            Changed::Refused(Refused::NotDue, record) => Ok(*record),
-            _ => Ok(record),
+        // It is written down: what fails from here on is the worker's to do again.
+        match self.give_back_now(order).await {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => Ok(record),
+            Err(error) => {
+                tracing::info!(target: "ticketon::purchase", %order, %error, "the money is given back later");
+                Ok(record)
+            }
         }
+    }
+
+    /// Gives money back if nobody else works on the order; `None` if somebody does.
+    async fn give_back_now(&self, order: &OrderId) -> Result<Option<OrderRecord>, PurchaseError> {
+        let take_up = Command::TakeUp {
+            lease_ms: self.lease_ms,
+        };
+        Ok(match self.changed(order, &take_up).await? {
+            Changed::Done(record) => Some(self.give_back(*record).await?),
+            Changed::Refused(_, record) => Some(*record),
+            _ => None,
+        })
     }
 
     /// Gives back what the oldest open refund asks for, under the lease that was just taken.
@@ -147,6 +155,14 @@ impl Shared {
             // What cost nothing: the provider has nothing to move.
             let transaction_key = String::new();
             return Some(Verdict::Done { transaction_key });
+        }
+        if let Some(detail) = self.is_elsewhere(claim) {
+            return Some(Verdict::Later {
+                code: OTHER_PROVIDER.to_owned(),
+                detail,
+                attend: true,
+                new_key: false,
+            });
         }
         let before = order.amount.saturating_sub(order.refunded());
         let after = before.saturating_sub(refund.amount);

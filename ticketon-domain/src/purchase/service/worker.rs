@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
+use super::confirm::OTHER_PROVIDER;
 use super::{PurchaseError, Shared};
 use crate::purchase::command::Command;
 use crate::purchase::provider::{PaymentStatus, ProviderError};
@@ -164,7 +165,14 @@ impl Shared {
                 new_key: false,
             }
         };
-        let command = match self.provider.payment(&claim.key).await {
+        let found = match self.is_elsewhere(claim) {
+            Some(message) => Err(ProviderError::Misconfigured {
+                code: OTHER_PROVIDER.to_owned(),
+                message,
+            }),
+            None => self.provider.payment(&claim.key).await,
+        };
+        let command = match found {
             Ok(Some(payment)) if payment.is_for(&claim.key, &order.id, order.total()) => {
                 match payment.status {
                     PaymentStatus::Done => Command::LateChecked {
