@@ -1,6 +1,6 @@
-//! `cargo xtask soak`: lives of rooms or of seat maps, model and stores side by side, for as many steps as wanted.
+//! `cargo xtask soak`: lives of rooms, of seat maps or of whole shops, for as many steps as wanted.
 //!
-//! `soak <steps> <seed> [--seats]`; prints the seed, how far it is, and the first life that breaks.
+//! `soak <steps> <seed> [--seats | --purchases]`; prints the seed, how far it is, and the first life that breaks.
 
 use std::fmt::Debug;
 use std::process::ExitCode;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ticketon_tests::agreement::{self, Bench};
 use ticketon_tests::lives::{Search, World, search};
+use ticketon_tests::purchase_agreement::{self, ShopBench};
 use ticketon_tests::seat_agreement::{self, SeatBench};
 
 /// Time between two lines of progress.
@@ -17,9 +18,9 @@ const REPORT: Duration = Duration::from_secs(5);
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| arguments.get(at).and_then(|one| one.parse().ok());
-    let seats = match &arguments[2.min(arguments.len())..] {
-        [] => false,
-        [seats] if seats == "--seats" => true,
+    let of = match &arguments[2.min(arguments.len())..] {
+        [] => "",
+        [of] if ["--seats", "--purchases"].contains(&of.as_str()) => of.as_str(),
         _ => return usage(),
     };
     let (Some(steps), Some(seed)) = (number(0), number(1)) else {
@@ -27,7 +28,10 @@ async fn main() -> ExitCode {
     };
     println!("seed {seed}, {steps} steps");
     let search = Search { seed, steps };
-    if seats {
+    if of == "--purchases" {
+        let taken = |met: &purchase_agreement::Met| met.steps;
+        soak(&ShopBench::of_the_model(), search, taken).await
+    } else if of == "--seats" {
         let taken = |met: &seat_agreement::Met| met.steps;
         soak(&SeatBench::with_redis().await, search, taken).await
     } else {
@@ -37,7 +41,7 @@ async fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: soak <steps> <seed> [--seats]");
+    eprintln!("usage: soak <steps> <seed> [--seats | --purchases]");
     ExitCode::from(2)
 }
 

@@ -30,6 +30,8 @@ pub enum Fault {
     StallAfter,
     /// A provider says no; other ports fail.
     Refuse,
+    /// The same, and then the process stands still before it writes down what came of it.
+    RefuseThenStall,
 }
 
 impl Fault {
@@ -43,6 +45,9 @@ impl Fault {
         Self::StallAfter,
     ];
 }
+
+/// The call that writes down what came of an order.
+pub(super) const WRITE: &str = "orders.change";
 
 /// How long a process stands still: longer than a lease.
 pub(super) const STALL: Duration = Duration::from_secs(75);
@@ -110,6 +115,7 @@ pub struct Op {
     clock: StillClock,
     calls: AtomicUsize,
     met: AtomicBool,
+    stalls_at_write: AtomicBool,
     died: Notify,
     log: Mutex<Vec<&'static str>>,
 }
@@ -123,6 +129,7 @@ impl Op {
             clock: clock.clone(),
             calls: AtomicUsize::new(0),
             met: AtomicBool::new(false),
+            stalls_at_write: AtomicBool::new(false),
             died: Notify::new(),
             log: Mutex::default(),
         })
@@ -163,6 +170,9 @@ impl Op {
             .unwrap_or_else(PoisonError::into_inner)
             .push(what);
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if what == WRITE && self.stalls_at_write.swap(false, Ordering::Relaxed) {
+            return Some(Fault::StallBefore);
+        }
         let fault = self.fault.filter(|(at, _)| *at == number)?.1;
         self.met.store(true, Ordering::Relaxed);
         Some(fault)
@@ -192,6 +202,10 @@ pub(super) async fn call<T, E>(
             die().await
         }
         Some(fault @ (Fault::Fail | Fault::Refuse)) => Err(fail(fault)),
+        Some(Fault::RefuseThenStall) => {
+            op.stalls_at_write.store(true, Ordering::Relaxed);
+            Err(fail(Fault::Refuse))
+        }
         Some(fault @ Fault::Lose) => {
             drop(call.await);
             Err(fail(fault))

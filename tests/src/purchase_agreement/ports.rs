@@ -17,7 +17,7 @@ use ticketon_domain::seat::{
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{EventId, StoreError, UnixMs, UserId};
 
-use super::fault::{Fault, call};
+use super::fault::{Fault, WRITE, call};
 
 /// A store of orders.
 #[derive(Debug, Clone)]
@@ -63,12 +63,7 @@ impl PurchaseStore for Orders {
         command: &Command,
         now_ms: UnixMs,
     ) -> Result<Changed, StoreError> {
-        call(
-            "orders.change",
-            self.0.change(order, command, now_ms),
-            broken,
-        )
-        .await
+        call(WRITE, self.0.change(order, command, now_ms), broken).await
     }
 
     async fn order(&self, order: &OrderId) -> Result<Option<OrderRecord>, StoreError> {
