@@ -31,8 +31,11 @@ impl Arrival {
     /// What a version means after this last one, 0 if there was none.
     #[must_use]
     pub const fn of(version: u64, last: u64) -> Self {
-        match last.saturating_add(1) {
-            expected if version < expected => Self::Seen,
+        if version <= last {
+            return Self::Seen;
+        }
+        // Above it, so there is a next one.
+        match last + 1 {
             expected if version == expected => Self::Next,
             expected => Self::Gap { expected },
         }

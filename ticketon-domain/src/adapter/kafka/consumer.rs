@@ -190,7 +190,7 @@ impl Work {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Stopped> {
         let outcome = |outcome: &'static str| {
-            metrics::counter!("ticketon_inbox_total", "outcome" => outcome).increment(1)
+            metrics::counter!("ticketon_inbox_total", "outcome" => outcome).increment(1);
         };
         match Envelope::from_json(&delivery.text) {
             Ok(event) => {
