@@ -107,7 +107,18 @@ async fn run_steps(conn: &mut Conn) -> Result<(), Fault> {
         let sql = "INSERT INTO schema_steps (number, name, hash) VALUES (?, ?, ?)";
         conn.run(sql, values![*number, *name, &hash(text)]).await?;
     }
-    Ok(())
+    keep(conn).await
+}
+
+/// Commits before the lock is given back, so that the next process sees what was made. SQLite has no lock but the
+/// transaction itself.
+async fn keep(conn: &mut Conn) -> Result<(), Fault> {
+    match conn.dialect() {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => Ok(()),
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => conn.command("COMMIT").await,
+    }
 }
 
 /// The numbers and hashes of the steps that were made.
