@@ -27,9 +27,9 @@ Commands:
   features [--list]
             Check every package with no feature, and with each of its features alone.
             --list only prints the commands.
-  soak [--seats] [--steps <number>] [--seed <number>]
-            Live random lives of rooms, or of seat maps, in the model and in every store side by side, a million
-            steps (about twenty minutes) unless told otherwise. Prints the seed; the same seed lives the same lives.
+  soak [--seats | --purchases] [--steps <number>] [--seed <number>]
+            Live random lives of rooms, or of seat maps, in the model and in every store side by side, or of whole
+            shops in which any call may break off, a million steps (about twenty minutes) unless told otherwise. Prints the seed; the same seed lives the same lives.
   help      Print this text.
 ";
 

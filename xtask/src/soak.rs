@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: random lives of rooms or of seat maps, for longer than a test run would wait.
+//! `cargo xtask soak`: random lives of rooms, of seat maps or of whole shops, for longer than a test run would wait.
 //!
 //! The driver is the one of the tests (`ticketon_tests::lives`); a life that breaks is printed,
 //! made as short as it could be, with the seed that finds it again.
@@ -10,14 +10,17 @@ use crate::shell::{Failure, Line};
 /// Steps when nothing else is said.
 const STEPS: u64 = 1_000_000;
 
+/// What may live instead of rooms.
+const OTHERS: [&str; 2] = ["--seats", "--purchases"];
+
 /// What the user asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     steps: u64,
     /// Another one each time, if not given.
     seed: Option<u64>,
-    /// Lives of seat maps instead of rooms.
-    seats: bool,
+    /// What lives instead of rooms: one of [`OTHERS`].
+    of: Option<&'static str>,
 }
 
 impl Options {
@@ -26,9 +29,12 @@ impl Options {
         let mut options = Self {
             steps: STEPS,
             seed: None,
-            seats: arguments.contains(&"--seats"),
+            of: OTHERS.into_iter().find(|of| arguments.contains(of)),
         };
-        let others = arguments.iter().copied().filter(|one| *one != "--seats");
+        let others = arguments
+            .iter()
+            .copied()
+            .filter(|one| Some(*one) != options.of);
         for pair in others.collect::<Vec<_>>().chunks(2) {
             let [name, value] = pair else {
                 return Err(Failure::usage(format!(
@@ -54,10 +60,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let seed = options
         .seed
         .unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    line(options.steps, seed, options.seats).run()
+    line(options.steps, seed, options.of).run()
 }
 
-fn line(steps: u64, seed: u64, seats: bool) -> Line {
+fn line(steps: u64, seed: u64, of: Option<&str>) -> Line {
     let soak = [
         "cargo",
         "run",
@@ -68,9 +74,7 @@ fn line(steps: u64, seed: u64, seats: bool) -> Line {
         "--",
     ];
     let mut arguments = vec![steps.to_string(), seed.to_string()];
-    if seats {
-        arguments.push("--seats".to_owned());
-    }
+    arguments.extend(of.map(str::to_owned));
     Line::new(soak).with(arguments)
 }
 
@@ -86,14 +90,14 @@ mod tests {
             Options {
                 steps: 20,
                 seed: Some(7),
-                seats: false
+                of: None
             }
         );
         let seats = Options::parse(&["--steps", "20", "--seats", "--seed", "7"]).unwrap();
         assert_eq!(
             seats,
             Options {
-                seats: true,
+                of: Some("--seats"),
                 ..given
             }
         );
@@ -110,9 +114,9 @@ mod tests {
 
     #[test]
     fn the_printed_line_repeats_the_run() {
-        let rooms = line(20, 7, false).to_string();
+        let rooms = line(20, 7, None).to_string();
         assert!(rooms.ends_with("--bin soak -- 20 7"));
-        let seats = line(20, 7, true).to_string();
+        let seats = line(20, 7, Some("--seats")).to_string();
         assert!(seats.ends_with("--bin soak -- 20 7 --seats"));
     }
 }
