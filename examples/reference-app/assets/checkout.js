@@ -9,7 +9,7 @@ import { formatClock } from '/ticketon/texts.js';
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
 import {
-  app, button, client, eventOf, eventTime, learnEvents, link, localized, money, problemWords, seatLine, seatsPath, setText, waitPath,
+  app, button, client, eventOf, eventTime, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText, waitPath,
 } from './purchase.js';
 
 const RETRY_MS = 3_000;
@@ -57,7 +57,7 @@ function draw() {
 
 function drawOrder(order) {
   const { text } = app;
-  byId('lines').replaceChildren(...order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId })));
+  place(byId('lines'), order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId })));
   const total = money(order.amount, order.currency);
   setText(byId('count'), `${text.total} · ${text.seatCount(order.seats.length)}`);
   setText(byId('total'), total);
@@ -81,7 +81,7 @@ function drawEnded() {
     unauthenticated: [again, home], unknownEvent: [home], saleClosed: [home], userLimit: [orders, home],
     orderState: [orders, home], unknownOrder: [seats, orders], forbidden: [again, home],
   };
-  byId('ended-choices').replaceChildren(...(ways[now.problem] ?? [seats, home]));
+  place(byId('ended-choices'), ways[now.problem] ?? [seats, home]);
 }
 
 const leftMs = () => Date.parse(now.order.payUntil) - client.serverNow();

@@ -3,7 +3,7 @@
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
 import {
-  app, button, checkoutPath, chip, client, element, eventOf, eventTime, failureWords, learnEvents, link, localized, moment, money, problemWords, seatLine, setText,
+  app, button, checkoutPath, chip, client, element, eventOf, eventTime, failureWords, learnEvents, link, localized, moment, money, place, problemWords, seatLine, setText,
 } from './purchase.js';
 import { RefundDialog } from './refund-dialog.js';
 
@@ -12,18 +12,16 @@ const LOOK_AGAIN_MS = 3_000;
 const byId = (id) => document.getElementById(id);
 
 /** `state`: loading, shown, problem. */
-const now = { state: 'loading', orders: [], next: null, problem: null, note: null, isNew: false, open: new Set() };
+const now = { state: 'loading', orders: [], next: null, problem: null, note: null, refund: null, isNew: false, open: new Set() };
 let timer = 0;
 
 const dialog = new RefundDialog(byId('refund'), {
   refund: (order, wanted) => client.refund(order.orderId, wanted),
   done: (order, amount) => {
+    now.refund = { orderId: order.orderId, amount };
     replace(order);
-    const words = money(amount, order.currency);
-    const waits = order.refunds.some(({ status }) => status === 'requested');
-    now.note = () => (waits ? app.text.refundRequested(words) : app.text.refundDone(words));
+    tellRefund(order);
     draw();
-    byId('polite').textContent = now.note();
     byId('orders').querySelector(`[data-order-id="${order.orderId}"] summary`)?.focus();
   },
 });
@@ -41,7 +39,7 @@ function draw() {
   setText(byId('note'), note);
   byId('orders').setAttribute('aria-busy', String(now.state === 'loading'));
   const focused = document.activeElement?.closest?.('[data-order-id]')?.dataset.orderId;
-  byId('orders').replaceChildren(...(now.state === 'loading' ? [element('li', 'order order-empty'), element('li', 'order order-empty')] : now.orders.map(card)));
+  place(byId('orders'), now.state === 'loading' ? [element('li', 'order order-empty'), element('li', 'order order-empty')] : now.orders.map(card));
   if (focused && document.activeElement === document.body) byId('orders').querySelector(`[data-order-id="${focused}"] summary`)?.focus();
   byId('more').hidden = now.next === null;
   drawEmpty(some);
@@ -53,6 +51,7 @@ function card(order) {
   const event = eventOf(order.eventId);
   const item = element('li', 'order');
   item.dataset.orderId = order.orderId;
+  item.dataset.key = order.orderId;
   item.dataset.status = order.status;
   const head = element('div', 'order-head');
   const names = element('div', 'order-names');
@@ -109,7 +108,7 @@ function actions(order) {
   if (order.status === 'confirming') box.append(link('tk-plain', `/pay/return?orderId=${order.orderId}`, text.seeResult));
   if (good.length > 0) {
     box.append(link('tk-main', `/my/tickets?order=${order.orderId}`, text.showTickets));
-    box.append(button('tk-plain', text.refund, () => dialog.open(order)));
+    box.append(button('tk-plain', text.refund, () => dialog.open(now.orders.find(({ orderId }) => orderId === order.orderId))));
   }
   box.hidden = box.childElementCount === 0;
   return box;
@@ -122,7 +121,7 @@ function drawEmpty(some) {
   const [title, detail] = now.problem ? problemWords(now.problem) : [text.noOrders, text.noOrdersDetail];
   setText(byId('empty-title'), title);
   setText(byId('empty-detail'), now.isNew ? `${detail} ${text.otherBrowser}` : detail);
-  byId('empty-choices').replaceChildren(now.problem ? button('tk-main', text.reload, load) : link('tk-main', '/', text.findEvents));
+  place(byId('empty-choices'), [now.problem ? button('tk-main', text.reload, load) : link('tk-main', '/', text.findEvents)]);
 }
 
 // Loading -----------------------------------------------------------------------------------
@@ -130,6 +129,15 @@ function drawEmpty(some) {
 function replace(order) {
   now.orders = now.orders.map((other) => (other.orderId === order.orderId ? order : other));
   lookAgain();
+}
+
+/** Says what became of the refund that was asked for last. */
+function tellRefund({ orderId, refunds, currency }) {
+  if (now.refund?.orderId !== orderId) return;
+  const words = money(now.refund.amount, currency);
+  const { status } = refunds.at(-1) ?? { status: 'completed' };
+  now.note = () => ({ requested: app.text.refundRequested(words), refused: app.text.refundRefused }[status] ?? app.text.refundDone(words));
+  byId('polite').textContent = now.note();
 }
 
 const isMoving = ({ status, refunds }) => status === 'confirming' || refunds.some((refund) => refund.status === 'requested');
@@ -143,8 +151,8 @@ function lookAgain() {
     const found = await Promise.all(moving.map(({ orderId }) => client.order(orderId).catch(() => null)));
     for (const order of found) {
       if (!order) continue;
-      if (!isMoving(order)) now.note = null;
       replace(order);
+      if (!isMoving(order)) tellRefund(order);
     }
     if (!byId('refund').open) draw();
     lookAgain();

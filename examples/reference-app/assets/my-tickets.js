@@ -7,7 +7,7 @@
 
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
-import { app, button, chip, client, element, eventOf, eventTime, learnEvents, link, localized, moment, problemWords, seatName, seatParts, setText } from './purchase.js';
+import { app, button, chip, client, element, eventOf, eventTime, learnEvents, link, localized, moment, place, problemWords, seatName, seatParts, setText } from './purchase.js';
 
 const KEPT = 'ticketon.tickets';
 const KEPT_FILES = 'ticketon-tickets';
@@ -43,13 +43,13 @@ function draw() {
 
 function drawGroups() {
   if (now.state === 'loading') {
-    byId('groups').replaceChildren(element('div', 'ticket ticket-empty'));
+    place(byId('groups'), [element('div', 'ticket ticket-empty')]);
     return;
   }
   const groups = new Map();
   // What was bought last comes first, as whoever has just paid looks for it.
   for (const ticket of now.tickets) groups.set(ticket.eventId, [...(groups.get(ticket.eventId) ?? []), ticket]);
-  byId('groups').replaceChildren(...[...groups].map(([eventId, tickets]) => group(eventId, tickets)));
+  place(byId('groups'), [...groups].map(([eventId, tickets]) => group(eventId, tickets)));
 }
 
 function group(eventId, tickets) {
@@ -119,7 +119,7 @@ function drawEmpty(some) {
   setText(byId('empty-title'), title);
   setText(byId('empty-detail'), now.problem ? detail : `${detail} ${now.isNew ? text.otherBrowser : text.refundedTickets}`);
   const home = link('tk-main', '/', text.findEvents);
-  byId('empty-choices').replaceChildren(...(now.problem ? [button('tk-main', text.reload, load)] : now.isNew ? [home] : [home, link('tk-plain', '/my/orders', text.seeOrders)]));
+  place(byId('empty-choices'), (now.problem ? [button('tk-main', text.reload, load)] : now.isNew ? [home] : [home, link('tk-plain', '/my/orders', text.seeOrders)]));
 }
 
 // One ticket, large -------------------------------------------------------------------------
@@ -192,7 +192,8 @@ async function load() {
     else Object.assign(now, { state: 'problem', problem: problem.code });
   }
   draw();
-  learnEvents(now.tickets.map(({ eventId }) => eventId), draw);
+  await learnEvents(now.tickets.map(({ eventId }) => eventId), draw);
+  if (now.state === 'shown') keepFiles().catch(() => {});
 }
 
 async function more() {
@@ -219,7 +220,6 @@ function keep() {
   } catch {
     // Without storage the tickets are here while the page is.
   }
-  keepFiles().catch(() => {});
 }
 
 /** What the page is made of goes where its worker looks for it, so that one visit is enough. */
@@ -229,8 +229,8 @@ async function keepFiles() {
   const cache = await caches.open(KEPT_FILES);
   const files = performance.getEntriesByType('resource').map(({ name }) => name);
   const isFile = (name) => /^\/(assets|ticketon|events|demo)\//.test(new URL(name).pathname);
-  const wanted = [location.origin + location.pathname, ...files.filter(isFile), ...good().map((ticket) => location.origin + codeUrl(ticket))];
-  await Promise.allSettled([...new Set(wanted)].map((name) => cache.add(name)));
+  const names = [location.origin + location.pathname, ...files.filter(isFile), ...good().map((ticket) => location.origin + codeUrl(ticket))];
+  await Promise.allSettled([...new Set(names)].map((name) => cache.add(name)));
 }
 
 function kept() {

@@ -4,7 +4,7 @@
 
 import { AdminClient, keepKey, takeKey } from './admin-client.js';
 import { drawInLanguage } from './app.js';
-import { app, button, chip, element, eventOf, learnEvents, localized, moment, money, seatLine, setText } from './purchase.js';
+import { app, button, chip, element, eventOf, learnEvents, localized, moment, money, place, seatLine, setText } from './purchase.js';
 import { RefundDialog } from './refund-dialog.js';
 
 const READ_EVERY_MS = 4_000;
@@ -50,7 +50,7 @@ function draw() {
   setText(byId('count'), now.answered ? `${now.orders.length}${now.next ? '+' : ''}` : '–');
   byId('count').dataset.state = now.orders.length > 0 ? 'scheduled' : '';
   byId('cases').setAttribute('aria-busy', String(!now.answered));
-  keepFocus(byId('cases'), () => byId('cases').replaceChildren(...now.orders.map(row)));
+  keepFocus(byId('cases'), () => place(byId('cases'), now.orders.map(row)));
   byId('calm').hidden = !now.answered || now.orders.length > 0;
   byId('more').hidden = now.next === null;
   keepFocus(byId('case'), drawCase);
@@ -96,7 +96,7 @@ function drawCase() {
   if (now.openId === null || (now.order === null && !now.missing)) {
     const words = element('p', 'case-none', now.openId === null ? text.choose : text.loading);
     words.id = 'case-title';
-    box.replaceChildren(words);
+    place(box, [words]);
     return;
   }
   const back = button('tk-quiet case-back', text.backToList, () => choose(null));
@@ -105,13 +105,13 @@ function drawCase() {
   title.id = 'case-title';
   title.tabIndex = -1;
   if (now.missing) {
-    box.replaceChildren(back, title);
+    place(box, [back, title]);
     return;
   }
   const { order } = now;
   const head = element('div', 'case-head');
   head.append(title, chip(order.status, text.statuses[order.status] ?? order.status));
-  box.replaceChildren(back, head, ...what(order), actions(order), bought(order), facts(order), audit(order));
+  place(box, [back, head, ...what(order), actions(order), bought(order), facts(order), audit(order)]);
 }
 
 function what({ attention }) {
@@ -128,10 +128,12 @@ function what({ attention }) {
 function actions(order) {
   const { text } = app;
   const box = element('div', 'case-actions');
+  // What looks the same for two orders is not the same.
+  box.dataset.orderId = order.orderId;
   const retry = button('tk-main', text.retry, () => act(async () => admin.retryOrder(order.orderId), () => text.retried));
   retry.dataset.focus = 'retry';
   retry.disabled = now.busy;
-  const refund = button('tk-plain', text.operatorRefund, () => dialog.open(order));
+  const refund = button('tk-plain', text.operatorRefund, () => dialog.open(now.order));
   refund.dataset.focus = 'refund';
   refund.disabled = now.busy || !order.tickets.some(({ status }) => status === 'valid');
   const outcome = element('p', 'outcome', now.outcome ? now.outcome() : '');

@@ -7,7 +7,7 @@
 
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
-import { app, button, checkoutPath, client, eventOf, failureWords, learnEvents, link, localized, money, problemWords, seatLine, seatsPath, setText } from './purchase.js';
+import { app, button, checkoutPath, client, eventOf, failureWords, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText } from './purchase.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
@@ -58,7 +58,7 @@ function draw() {
   byId('lines').hidden = !shown;
   byId('total-line').hidden = !shown;
   if (shown) {
-    byId('lines').replaceChildren(...order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId: order.eventId })));
+    place(byId('lines'), order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId: order.eventId })));
     setText(byId('total'), money(order.amount, order.currency));
   }
   drawChoices(slow);
@@ -87,11 +87,8 @@ function drawChoices(slow) {
       orders,
     ],
   }[state].filter(Boolean);
-  const box = byId('choices');
-  // Links that stay keep the focus.
-  const same = [...box.children].map((one) => `${one.href} ${one.textContent}`).join() === choices.map((one) => `${one.href} ${one.textContent}`).join();
-  if (!same) box.replaceChildren(...choices);
-  box.hidden = choices.length === 0;
+  place(byId('choices'), choices);
+  byId('choices').hidden = choices.length === 0;
 }
 
 function settle(state) {

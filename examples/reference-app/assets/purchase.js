@@ -121,6 +121,26 @@ export function button(className, words, press) {
   return made;
 }
 
+/** Puts elements into a box, and leaves alone what is there already: what stays keeps its focus, its pictures, its clicks. */
+export function place(box, made) {
+  for (const [at, one] of made.entries()) {
+    const there = box.children[at];
+    if (!there) box.append(one);
+    else if (there.outerHTML !== one.outerHTML) replace(there, one);
+  }
+  while (box.childElementCount > made.length) box.lastElementChild.remove();
+}
+
+/** What has the same key stays, and only what differs in it goes. */
+function replace(there, one) {
+  if (one.dataset.key === undefined || there.dataset.key !== one.dataset.key) {
+    there.replaceWith(one);
+    return;
+  }
+  for (const { name, value } of one.attributes) there.setAttribute(name, value);
+  place(there, [...one.children]);
+}
+
 /** Writes words where they differ: what stays is not read out again. */
 export function setText(target, words) {
   if (target.textContent !== words) target.textContent = words;
