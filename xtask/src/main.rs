@@ -7,6 +7,7 @@ mod bench;
 mod broker;
 mod features;
 mod shell;
+mod simulate;
 mod soak;
 mod test;
 mod tools;
@@ -24,6 +25,9 @@ Commands:
   bench [<word>] [--write]
             Measure, each thing beside a baseline of the same run, and print the table: the ratio comes
             first. A word runs the rows whose names have it; --write puts the table into docs/benchmarks.md.
+  simulate [--seats <number>] [--buyers <number>] [--seed <number>] [--database sqlite|mariadb] [--redis] [--out <folder>]
+            Sell a house of 20,000 to 50,000 people, with faults in the middle, judge every promise, and
+            write what was seen to target/simulation. Fails when a promise was broken.
   features [--list]
             Check every package with no feature, and with each of its features alone.
             --list only prints the commands.
@@ -42,6 +46,9 @@ fn main() -> ExitCode {
         Some((&"features", ["--list"])) => features::list(),
         Some((&"bench", rest)) => {
             bench::Options::parse(rest).and_then(|options| bench::run(&options))
+        }
+        Some((&"simulate", rest)) => {
+            simulate::Options::parse(rest).and_then(|options| simulate::run(&options))
         }
         Some((&"soak", rest)) => soak::Options::parse(rest).and_then(|options| soak::run(&options)),
         Some((&("help" | "--help" | "-h"), _)) => {

@@ -1,0 +1,269 @@
+//! Asking the stores: the database by SQL of its own, the provider for its ledger, the map for its seats.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+
+use ticketon_domain::adapter::sql::SqlStore;
+use ticketon_domain::audit::{Verified, Verifier};
+use ticketon_domain::purchase::{OrderRecord, PaymentStatus};
+use ticketon_domain::seat::SeatState;
+use ticketon_domain::venue::SeatIndex;
+
+use super::super::diary::{Diary, Ending};
+use super::super::moment::Moment;
+use super::super::world::World;
+use super::{Charge, Evidence, Line, Map, Order, Outbox, Tickets, Told};
+
+impl Evidence {
+    pub(in crate::simulation) async fn gather(
+        world: &World,
+        moments: &[Moment],
+        at_rest: bool,
+    ) -> Self {
+        let orders = orders(world).await;
+        let (audit, audit_finding) = audit(world).await;
+        let number = |sql| world.database.number(sql);
+        Self {
+            at_rest,
+            line: line(world, moments).await,
+            map: map(world, moments).await,
+            tickets: Tickets {
+                live: number("SELECT COUNT(*) FROM tickets WHERE live = 1").await,
+                seats_with_two: number(
+                    "SELECT COUNT(*) FROM (SELECT seat FROM tickets WHERE live = 1 GROUP BY event_id, seat \
+                     HAVING COUNT(*) > 1) AS twice",
+                )
+                .await,
+                used: number("SELECT COUNT(*) FROM tickets WHERE state = 'used'").await,
+            },
+            payments: payments(world, &orders).await,
+            orders,
+            told: told(&world.diary),
+            outbox: Outbox {
+                waiting: number("SELECT COUNT(*) FROM outbox").await,
+                seat_messages: number("SELECT COUNT(*) FROM seat_messages").await,
+                consumed: world.consumed(),
+            },
+            audit,
+            audit_finding,
+        }
+    }
+}
+
+async fn line(world: &World, moments: &[Moment]) -> Line {
+    let config = world.plan.room();
+    let counters = &world.diary.counters;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let endings: HashMap<Ending, u64> = world.diary.endings().into_iter().collect();
+    let mut line = Line {
+        capacity: u64::from(config.capacity()),
+        per_second: u64::from(config.admit_per_second()),
+        burst: u64::from(config.admit_burst()),
+        most_active: moments
+            .iter()
+            .map(|moment| moment.active)
+            .max()
+            .unwrap_or(0),
+        looks: moments.len() as u64,
+        admissions: world.diary.admissions(),
+        longest_stall_ms: longest_stall(moments, u64::from(config.capacity())),
+        joins: count(&counters.joins),
+        second_places: count(&counters.second_places),
+        vanished: count(&counters.vanished),
+        positions_up: count(&counters.positions_up),
+        cut: count(&counters.cut_connections),
+        faults_met: endings.get(&Ending::Fault).copied().unwrap_or(0),
+        ..Line::default()
+    };
+    if let Some(numbers) = world.numbers().await {
+        line.places = numbers.joined_total;
+        line.admitted = numbers.admitted_total;
+        line.accounted = numbers.waiting()
+            + numbers.active
+            + numbers.completed_total
+            + numbers.expired_total
+            + numbers.left_total;
+    }
+    line
+}
+
+/// The longest time in which somebody waited, a slot was free, and nobody was let in.
+fn longest_stall(moments: &[Moment], capacity: u64) -> i64 {
+    let mut longest = 0;
+    let mut since: Option<(i64, u64)> = None;
+    for moment in moments {
+        let idle = moment.open && moment.waiting > 0 && moment.active < capacity;
+        since = match since {
+            Some((at_ms, admitted)) if idle && admitted == moment.admitted => {
+                longest = longest.max(moment.at_ms - at_ms);
+                Some((at_ms, admitted))
+            }
+            _ if idle => Some((moment.at_ms, moment.admitted)),
+            _ => None,
+        };
+    }
+    longest
+}
+
+async fn map(world: &World, moments: &[Moment]) -> Map {
+    let seats = u64::from(world.plan.seats);
+    let counters = &world.diary.counters;
+    let looks: Vec<_> = moments.iter().filter_map(|moment| moment.seats).collect();
+    let wrong = looks
+        .iter()
+        .filter(|look| look.free + look.held + look.sold + look.blocked != seats);
+    let mut map = Map {
+        seats,
+        wrong_sums: wrong.count() as u64,
+        looks: looks.len() as u64,
+        holds: counters.holds.load(Ordering::Relaxed),
+        partial_holds: counters.partial_holds.load(Ordering::Relaxed),
+        two_orders: counters.two_orders.load(Ordering::Relaxed),
+        ..Map::default()
+    };
+    let tickets = world
+        .database
+        .texts("SELECT DISTINCT seat FROM tickets WHERE live = 1")
+        .await;
+    let tickets: HashSet<String> = tickets.into_iter().collect();
+    let Some(snapshot) = world.snapshot().await else {
+        map.ticket_not_sold = tickets.len() as u64;
+        return map;
+    };
+    for seat in (0..world.plan.seats).map(SeatIndex::new) {
+        let state = snapshot.state(seat);
+        let label = world
+            .house
+            .layout
+            .label(seat)
+            .map(|label| label.to_string());
+        let has_ticket = label.is_some_and(|label| tickets.contains(&label));
+        map.held += u64::from(state == Some(SeatState::Held));
+        map.sold += u64::from(state == Some(SeatState::Sold));
+        map.sold_without_ticket += u64::from(state == Some(SeatState::Sold) && !has_ticket);
+        map.ticket_not_sold += u64::from(state != Some(SeatState::Sold) && has_ticket);
+    }
+    map
+}
+
+async fn orders(world: &World) -> Vec<Order> {
+    let bodies = world
+        .database
+        .texts("SELECT body FROM orders ORDER BY id")
+        .await;
+    let columns = world
+        .database
+        .texts("SELECT state FROM orders ORDER BY id")
+        .await;
+    let live = world
+        .database
+        .texts("SELECT order_id FROM tickets WHERE live = 1")
+        .await;
+    let mut live_tickets: HashMap<String, u64> = HashMap::new();
+    for order in live {
+        *live_tickets.entry(order).or_default() += 1;
+    }
+    let read = |(body, column): (String, String)| {
+        let record: OrderRecord = serde_json::from_str(&body)
+            .unwrap_or_else(|error| panic!("an order cannot be read: {error}"));
+        let order = &record.order;
+        let id = order.id.to_string();
+        let prices = order
+            .lines
+            .iter()
+            .map(|line| world.house.price(line.seat.as_str()));
+        Order {
+            state: order.state,
+            column,
+            amount: order.amount,
+            price: prices.sum(),
+            lines: order.lines.iter().map(|line| line.price).sum(),
+            refunded: order.refunded(),
+            open: record.due_ms().is_some() || order.open_refunds().next().is_some(),
+            attention: record
+                .work
+                .attention
+                .as_ref()
+                .map(|attention| attention.code.clone()),
+            live_tickets: live_tickets.get(&id).copied().unwrap_or(0),
+            expected_tickets: order
+                .tickets
+                .iter()
+                .filter(|ticket| ticket.state.is_live())
+                .count() as u64,
+            version: order.version,
+            id,
+        }
+    };
+    bodies.into_iter().zip(columns).map(read).collect()
+}
+
+/// All payments that buyers authorized, and whatever else the provider has for an order.
+async fn payments(world: &World, orders: &[Order]) -> Vec<Charge> {
+    let provider = &world.house.provider;
+    let mut keys: HashMap<_, String> = HashMap::new();
+    for (order, key) in world.diary.payments() {
+        keys.insert(key, order.to_string());
+    }
+    for order in orders {
+        let found = order.id.parse().ok();
+        if let Some(id) = found
+            && let Some(payment) = provider.ledger_of(&id).await
+        {
+            keys.insert(payment.key, order.id.clone());
+        }
+    }
+    let mut charges = Vec::with_capacity(keys.len());
+    for (key, order) in keys {
+        let Some(payment) = provider.ledger(&key).await else {
+            continue;
+        };
+        let charged = matches!(
+            payment.status,
+            PaymentStatus::Done | PaymentStatus::PartiallyCanceled | PaymentStatus::Canceled
+        );
+        charges.push(Charge {
+            order,
+            charged: if charged { payment.total.amount } else { 0 },
+            left: if charged { payment.balance } else { 0 },
+            // One that nobody confirmed waits for its own time to run out, and charges nothing.
+            undecided: payment.status == PaymentStatus::Unknown,
+        });
+    }
+    charges
+}
+
+fn told(diary: &Diary) -> Told {
+    let counters = &diary.counters;
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    Told {
+        paid: diary
+            .all_told_paid()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        same_answers: count(&counters.same_answers),
+        other_answers: count(&counters.other_answers),
+        mismatches_refused: count(&counters.other_bodies),
+        mismatches_taken: count(&counters.other_bodies_taken),
+        haggled: count(&counters.haggled),
+        haggled_taken: count(&counters.haggled_taken),
+        entered: count(&counters.entered),
+        entered_twice: count(&counters.entered_twice),
+    }
+}
+
+async fn audit(world: &World) -> (Verified, Option<String>) {
+    let store = SqlStore::connect(world.database.url()).await;
+    let store = store.unwrap_or_else(|error| panic!("{error}"));
+    let mut first = None;
+    let mut findings = |finding: ticketon_domain::audit::Finding| {
+        first.get_or_insert(finding.to_string());
+    };
+    let verifier = Verifier::new(world.house.audit_keys.public().clone());
+    let verified = verifier.verify(&store, &mut findings).await;
+    (
+        verified.unwrap_or_else(|error| panic!("the audit cannot be read: {error}")),
+        first,
+    )
+}

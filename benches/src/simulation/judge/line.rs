@@ -1,0 +1,228 @@
+//! The promises of the waiting room.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::super::diary::Admitted;
+use super::super::evidence::Line;
+use super::{Case, Verdict, number};
+
+/// How long somebody may wait beside a free slot: quiet rooms are ticked once a second.
+const STALL_MS: i64 = 2_000;
+
+pub(super) fn capacity(line: &Line) -> Verdict {
+    let mut case = Case::of("Q1", "never more people in than the room takes");
+    let at_once = most_at_once(&line.admissions);
+    case.never(
+        line.most_active.saturating_sub(line.capacity),
+        "more people in than the room takes",
+    );
+    case.never(
+        at_once.saturating_sub(line.capacity),
+        "more people in at once, as they saw it themselves",
+    );
+    case.close(format!(
+        "at most {} of {} in at once, over {} looks; {} at least, by people's own accounts",
+        number(line.most_active),
+        number(line.capacity),
+        number(line.looks),
+        number(at_once)
+    ))
+}
+
+/// How many surely were in at the same time.
+fn most_at_once(admissions: &[Admitted]) -> u64 {
+    let mut steps: Vec<(i64, i64)> = Vec::with_capacity(2 * admissions.len());
+    for one in admissions.iter().filter(|one| one.until_ms > one.at_ms) {
+        steps.push((one.at_ms, 1));
+        steps.push((one.until_ms, -1));
+    }
+    // Who leaves in the same millisecond in which another comes does so first.
+    steps.sort_unstable();
+    let (mut now, mut most) = (0, 0);
+    for (_, step) in steps {
+        now += step;
+        most = most.max(now);
+    }
+    u64::try_from(most).unwrap_or(0)
+}
+
+pub(super) fn order(line: &Line) -> Verdict {
+    let mut case = Case::of("Q2", "people are let in in the order of the line");
+    let mut lanes: BTreeMap<&str, Vec<&Admitted>> = BTreeMap::new();
+    for one in &line.admissions {
+        lanes.entry(&one.lane).or_default().push(one);
+    }
+    for (lane, admissions) in &mut lanes {
+        admissions.sort_unstable_by_key(|one| one.fence);
+        let swapped = admissions
+            .windows(2)
+            .filter(|pair| pair[0].sequence >= pair[1].sequence);
+        case.never(
+            swapped.count() as u64,
+            &format!("people of lane {lane} came in before somebody in front of them"),
+        );
+    }
+    let counts: Vec<String> = lanes
+        .iter()
+        .map(|(lane, all)| format!("{} {lane}", number(all.len() as u64)))
+        .collect();
+    case.close(format!(
+        "{} admissions seen ({}), each lane in its order",
+        number(line.admissions.len() as u64),
+        counts.join(", ")
+    ))
+}
+
+pub(super) fn nobody_vanished(line: &Line) -> Verdict {
+    let mut case = Case::of("Q3", "nobody vanishes without a reason");
+    case.never(line.vanished, "people found another place than they had");
+    case.never(
+        line.places.abs_diff(line.accounted),
+        "places are not accounted for",
+    );
+    case.never(line.positions_up, "times a position went up");
+    case.close(format!(
+        "{} places given, each waiting, in, or ended for a reason",
+        number(line.places)
+    ))
+}
+
+pub(super) fn one_place(line: &Line) -> Verdict {
+    let mut case = Case::of("Q4", "joining again finds the same place");
+    case.never(line.second_places, "people had two places");
+    let fences: HashSet<u64> = line.admissions.iter().map(|one| one.fence).collect();
+    case.never(
+        (line.admissions.len() - fences.len()) as u64,
+        "admissions have the number of another",
+    );
+    case.close(format!(
+        "{} joins, {} places",
+        number(line.joins),
+        number(line.places)
+    ))
+}
+
+pub(super) fn rate(line: &Line) -> Verdict {
+    let mut case = Case::of("Q5", "never faster than the room's rate");
+    let mut times: Vec<i64> = line.admissions.iter().map(|one| one.at_ms).collect();
+    times.sort_unstable();
+    let most = most_over_rate(&times, line.per_second);
+    let over = most.saturating_sub(line.burst);
+    case.never(
+        over,
+        "more people at once than rate and burst allow in some window",
+    );
+    case.close(format!(
+        "no window had more than {} over {} a second; {} are allowed",
+        number(most),
+        number(line.per_second),
+        number(line.burst)
+    ))
+}
+
+/// By how many the admissions of a window exceed the rate, in the worst of all windows, rounded down.
+fn most_over_rate(times: &[i64], per_second: u64) -> u64 {
+    let rate = i64::try_from(per_second).unwrap_or(i64::MAX);
+    // For windows from i to j: (j - i + 1) - rate * (t_j - t_i); so the least of i - rate * t_i is remembered. In
+    // thousandths, since times are milliseconds.
+    let (mut least, mut worst) = (i64::MAX, 0);
+    for (place, at_ms) in times.iter().enumerate() {
+        let since_ms = at_ms - times[0];
+        let place = i64::try_from(place).unwrap_or(i64::MAX) * 1_000;
+        least = least.min(place - rate * since_ms);
+        worst = worst.max(place + 1_000 - rate * since_ms - least);
+    }
+    u64::try_from(worst / 1_000).unwrap_or(0)
+}
+
+pub(super) fn progress(line: &Line) -> Verdict {
+    let mut case = Case::of("Q7", "nobody waits beside a free slot");
+    if line.longest_stall_ms > STALL_MS {
+        case.wrong.push(format!(
+            "people waited for {} ms beside a free slot",
+            line.longest_stall_ms
+        ));
+    }
+    case.close(format!(
+        "at most {} ms beside a free slot",
+        line.longest_stall_ms
+    ))
+}
+
+pub(super) fn crashes(line: &Line) -> Verdict {
+    let mut case = Case::of("Q8", "a crash costs a moment, and nobody their place");
+    case.never(line.faults_met, "people met a fault that did not end");
+    case.never(line.vanished, "people lost their place");
+    case.close(format!(
+        "{} connections cut, all found their place again",
+        number(line.cut)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(fence: u64, sequence: i64, at_ms: i64, until_ms: i64) -> Admitted {
+        Admitted {
+            lane: "general".to_owned(),
+            sequence,
+            fence,
+            at_ms,
+            until_ms,
+        }
+    }
+
+    fn line() -> Line {
+        Line {
+            capacity: 2,
+            per_second: 10,
+            burst: 2,
+            most_active: 2,
+            admissions: vec![
+                admitted(1, 1, 0, 90),
+                admitted(2, 2, 0, 200),
+                admitted(3, 5, 100, 300),
+            ],
+            joins: 5,
+            places: 4,
+            admitted: 3,
+            accounted: 4,
+            ..Line::default()
+        }
+    }
+
+    #[test]
+    fn a_sound_line_holds() {
+        let line = line();
+        for verdict in [
+            capacity(&line),
+            order(&line),
+            nobody_vanished(&line),
+            one_place(&line),
+            rate(&line),
+            progress(&line),
+            crashes(&line),
+        ] {
+            assert!(verdict.held, "{verdict}");
+        }
+    }
+
+    #[test]
+    fn each_break_is_noticed_by_its_promise() {
+        let broken = |change: fn(&mut Line), judge: fn(&Line) -> Verdict| {
+            let mut line = line();
+            change(&mut line);
+            !judge(&line).held
+        };
+        assert!(broken(|line| line.most_active = 3, capacity));
+        assert!(broken(|line| line.admissions[0].until_ms = 150, capacity));
+        assert!(broken(|line| line.admissions[2].sequence = 2, order));
+        assert!(broken(|line| line.accounted = 3, nobody_vanished));
+        assert!(broken(|line| line.vanished = 1, nobody_vanished));
+        assert!(broken(|line| line.second_places = 1, one_place));
+        assert!(broken(|line| line.admissions[2].at_ms = 99, rate));
+        assert!(broken(|line| line.longest_stall_ms = 5_000, progress));
+        assert!(broken(|line| line.faults_met = 1, crashes));
+    }
+}
