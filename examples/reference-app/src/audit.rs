@@ -240,7 +240,7 @@ pub(crate) async fn run(
                 "{} orders were made anew from {} entries, {} findings",
                 rebuilt.orders, rebuilt.entries, rebuilt.findings
             );
-            told.end(&text, json!(rebuilt), rebuilt.findings)
+            told.end(&text, &json!(rebuilt), rebuilt.findings)
         }
         AuditCommand::Seal { json } => {
             let store = open(database).await?;
@@ -255,7 +255,7 @@ pub(crate) async fn run(
             if sealed.more {
                 text.push_str(&format!("; there is more than {MAX_BATCHES}: seal again"));
             }
-            Told::new(*json).end(&text, json!(sealed), sealed.unreadable)
+            Told::new(*json).end(&text, &json!(sealed), sealed.unreadable)
         }
         AuditCommand::Export {
             out,
@@ -335,7 +335,7 @@ async fn verify(verifier: &Verifier, log: &dyn AuditLog, json: bool) -> Outcome 
         verified.heads,
         verified.findings
     );
-    told.end(&text, json!(verified), verified.findings)
+    told.end(&text, &json!(verified), verified.findings)
 }
 
 /// What is told on standard output, for people or for programs.
@@ -365,7 +365,7 @@ impl Told {
     }
 
     /// The sum of it all; an error if anything was found.
-    fn end(mut self, text: &str, sum: Value, findings: u64) -> Outcome {
+    fn end(mut self, text: &str, sum: &Value, findings: u64) -> Outcome {
         if self.json {
             self.line(&json!({ "sum": sum }));
         } else {

@@ -145,11 +145,23 @@ pub async fn export(
             lines += 1;
         }
     }
+    if extent.entries {
+        lines += export_entries(log, out).await?;
+    }
+    out.flush()?;
+    Ok(lines)
+}
+
+async fn export_entries(
+    log: &dyn AuditLog,
+    out: &mut (dyn Write + Send),
+) -> Result<u64, ExportError> {
+    let mut lines = 0;
     let mut order = String::new();
-    while extent.entries {
+    loop {
         let page = log.chains(&order, MAX_PAGE).await?;
         let Some(last) = page.last() else {
-            break;
+            return Ok(lines);
         };
         order.clone_from(&last.order);
         for chain in page {
@@ -167,8 +179,6 @@ pub async fn export(
             }
         }
     }
-    out.flush()?;
-    Ok(lines)
 }
 
 fn write(out: &mut (dyn Write + Send), line: &Line) -> Result<(), ExportError> {
