@@ -1,12 +1,15 @@
 //! Orders, tickets, idempotency keys and seat messages.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use sqlx::{Connection as _, Executor as _, MySqlConnection};
 use ticketon_domain::purchase::{
     Begun, Changed, Command, Created, OrderId, OrderState, PurchaseStore, Refused, RequestKey,
     SeatMessage, TicketState,
 };
 use ticketon_domain::seat::{HoldId, SeatLedger};
+use ticketon_tests::eventually;
 
 use super::shop::{Database, NOW_MS, confirm, done, event, key, order, paid, seat, user};
 
@@ -310,6 +313,17 @@ async fn changes_of_one_order_come_one_after_the_other() {
         let id = made.record.order.id;
         store.create(&made).await.unwrap();
         done(store, &id, &confirm(&made.record, "p-1"), NOW_MS).await;
+        // On the server all of them have come before the first one goes on.
+        let mut lock = None;
+        if database.server.is_some() {
+            let mut other = MySqlConnection::connect(&database.url).await.unwrap();
+            other.execute("BEGIN").await.unwrap();
+            other
+                .execute("SELECT id FROM orders FOR UPDATE")
+                .await
+                .unwrap();
+            lock = Some(other);
+        }
         let mut taking = Vec::new();
         for _ in 0..20 {
             let store = store.clone();
@@ -317,6 +331,15 @@ async fn changes_of_one_order_come_one_after_the_other() {
             taking.push(tokio::spawn(async move {
                 store.change(&id, &command, NOW_MS + 40_000).await.unwrap()
             }));
+        }
+        if let (Some(mut other), Some(server)) = (lock, &database.server) {
+            let waits =
+                "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+            eventually(Duration::from_secs(20), || async {
+                server.sql(waits).await.parse::<u32>().unwrap() >= 5
+            })
+            .await;
+            other.execute("ROLLBACK").await.unwrap();
         }
         let mut took = 0;
         for task in taking {
