@@ -28,7 +28,7 @@ fn message(order: u64, version: u64) -> NewMessage {
         version,
         kind: "order.paid".to_owned(),
         occurred_at_ms: 1_000 + i64::try_from(version).unwrap(),
-        correlation: (version % 2 == 0).then(|| "req-7".to_owned()),
+        correlation: version.is_multiple_of(2).then(|| "req-7".to_owned()),
         payload: r#"{"name":"봄 투어"}"#.to_owned(),
     }
 }
