@@ -335,10 +335,7 @@ impl Cancel {
     }
 }
 
-const DECLINED: Step = Step::Refused(
-    "REJECT_CARD_PAYMENT",
-    "The card was declined.",
-);
+const DECLINED: Step = Step::Refused("REJECT_CARD_PAYMENT", "The card was declined.");
 
 fn still_checking(left_ms: i64) -> Step {
     let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
