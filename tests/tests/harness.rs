@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use ticketon_tests::{
-    AppProcess, Authority, Browser, ConnectError, MariaDb, Port, RedisCluster, RedisSentinel, RedisServer,
-    SseClient, eventually, workspace_bin, workspace_bin_with,
+    AppProcess, Authority, Browser, ConnectError, MariaDb, Port, RedisCluster, RedisSentinel,
+    RedisServer, SseClient, eventually, speak_tls, workspace_bin, workspace_bin_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -148,9 +148,7 @@ async fn redis_with_tls_is_reached_by_who_trusts_its_authority_alone() {
     assert!(redis.url().starts_with("rediss://"));
     assert_eq!(redis.cli(&["PING"]).await, "PONG");
 
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .unwrap();
+    speak_tls();
     let ping = async |root: Option<String>| {
         let certificates = redis::TlsCertificates {
             client_tls: None,

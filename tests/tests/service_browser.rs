@@ -104,7 +104,16 @@ async fn browser_first_minute() {
     visitor.picture("5-seats").await;
 
     visitor.goto(&operator_path(&app)).await;
-    visitor.expect("#pace", "6").await;
+    // What it measured: six a second, or nearly so on a busy machine.
+    eventually(SOON, async || {
+        let pace = visitor.sees("#pace").await;
+        let measured: Option<f64> = pace.parse().ok();
+        match measured.is_some_and(|pace| (5.0..=7.0).contains(&pace)) {
+            true => Ok(()),
+            false => Err(pace),
+        }
+    })
+    .await;
     visitor.expect("#chart", "").await;
     visitor.picture("6-operator").await;
     visitor.expect_quiet_console().await;

@@ -8,6 +8,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, He
 use tokio::time::{Instant, timeout_at};
 
 use super::{SseEvent, SseParser};
+use crate::tls::speak_tls;
 
 /// Blocks that a client keeps for [`SseClient::seen`].
 const KEPT_BLOCKS: usize = 10_000;
@@ -119,6 +120,7 @@ impl SseRequest {
     /// # Errors
     /// [`ConnectError`] if the server is not there or refuses.
     pub async fn connect(self) -> Result<SseClient, ConnectError> {
+        speak_tls();
         let client = self.client.unwrap_or_default();
         let answer = client
             .get(&self.url)

@@ -271,9 +271,9 @@ mod tests {
             match field {
                 0 => bad.number ^= 1 << bit,
                 1 => bad.at_ms ^= 1 << bit,
-                2 => bad.prev = ChainHash::from_bytes([bit as u8; 32]),
+                2 => bad.prev = ChainHash::from_bytes([0x80 | bit as u8; 32]),
                 3 => bad.heads[place].seq ^= 1 << bit,
-                4 => bad.heads[place].hash = ChainHash::from_bytes([bit as u8; 32]),
+                4 => bad.heads[place].hash = ChainHash::from_bytes([0x80 | bit as u8; 32]),
                 5 => drop(bad.heads.remove(place)),
                 6 => bad.signature.0[bit as usize] ^= 1,
                 _ => bad.heads.swap(0, 1),
