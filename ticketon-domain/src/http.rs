@@ -20,9 +20,7 @@ pub use code::{
     SALE_CLOSED, SALES_CHANGED, SEATS_TAKEN, STILL_RUNNING, TICKET_STATE, UNKNOWN_HOLD,
     UNKNOWN_ORDER, UNKNOWN_TICKET, USER_LIMIT,
 };
-pub use purchase::{
-    PURCHASE_ADMIN_ROUTES, PURCHASE_ROUTES, PurchaseAdminHttp, PurchaseHttp,
-};
+pub use purchase::{PURCHASE_ADMIN_ROUTES, PURCHASE_ROUTES, PurchaseAdminHttp, PurchaseHttp};
 #[cfg(feature = "toss")]
 pub use purchase::{TOSS_ROUTES, TossWebhookHttp};
 pub use route::{ADMIN_ROUTES, ROUTES};

@@ -103,7 +103,8 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        code.parse().map_err(|error: FieldError| serde::de::Error::custom(error.to_string()))
+        code.parse()
+            .map_err(|error: FieldError| serde::de::Error::custom(error.to_string()))
     }
 }
 

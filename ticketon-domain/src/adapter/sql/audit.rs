@@ -43,7 +43,8 @@ macro_rules! runs {
     };
 }
 
-const CHECKPOINT: &str = "SELECT id, at_ms, prev_hash, hash, key_id, signature, body FROM audit_checkpoints";
+const CHECKPOINT: &str =
+    "SELECT id, at_ms, prev_hash, hash, key_id, signature, body FROM audit_checkpoints";
 
 #[async_trait]
 impl AuditLog for SqlStore {
@@ -55,10 +56,17 @@ impl AuditLog for SqlStore {
              ORDER BY order_id LIMIT ?) told ORDER BY id LIMIT ?"
         );
         let limit = rows(limit, MAX_PAGE);
-        read!(self, "list the chains of the audit", Reading::Fresh, |conn| {
-            let rows = conn.rows(sql, values![after, limit, after, limit, limit]).await?;
-            rows.iter().map(chain).collect()
-        })
+        read!(
+            self,
+            "list the chains of the audit",
+            Reading::Fresh,
+            |conn| {
+                let rows = conn
+                    .rows(sql, values![after, limit, after, limit, limit])
+                    .await?;
+                rows.iter().map(chain).collect()
+            }
+        )
     }
 
     async fn chain(&self, order: &str) -> Result<Option<StoredChain>, StoreError> {
@@ -87,48 +95,90 @@ impl AuditLog for SqlStore {
         })
     }
 
-    async fn sealed(&self, checkpoint: i64, after: &str, limit: usize) -> Result<Vec<Run>, StoreError> {
+    async fn sealed(
+        &self,
+        checkpoint: i64,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
         let limit = rows(limit, MAX_HEADS);
-        read!(self, "read what a checkpoint sealed", Reading::Fresh, |conn| {
-            let rows = conn.rows(runs!("checkpoint = ?"), values![checkpoint, after, limit]).await?;
-            rows.iter().map(run).collect()
-        })
+        read!(
+            self,
+            "read what a checkpoint sealed",
+            Reading::Fresh,
+            |conn| {
+                let rows = conn
+                    .rows(runs!("checkpoint = ?"), values![checkpoint, after, limit])
+                    .await?;
+                rows.iter().map(run).collect()
+            }
+        )
     }
 
     async fn marks(&self, after: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT DISTINCT checkpoint FROM audit WHERE checkpoint > ? ORDER BY checkpoint LIMIT ?";
         let limit = rows(limit, MAX_PAGE);
-        read!(self, "list the marks of the audit", Reading::Fresh, |conn| {
-            let rows = conn.rows(sql, values![after, limit]).await?;
-            rows.iter().map(|row| row.int("checkpoint")).collect()
-        })
+        read!(
+            self,
+            "list the marks of the audit",
+            Reading::Fresh,
+            |conn| {
+                let rows = conn.rows(sql, values![after, limit]).await?;
+                rows.iter().map(|row| row.int("checkpoint")).collect()
+            }
+        )
     }
 
-    async fn checkpoints(&self, after: i64, limit: usize) -> Result<Vec<StoredCheckpoint>, StoreError> {
+    async fn checkpoints(
+        &self,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
         let sql = format!("{CHECKPOINT} WHERE id > ? ORDER BY id LIMIT ?");
         let limit = rows(limit, MAX_PAGE);
-        read!(self, "list the checkpoints of the audit", Reading::Fresh, |conn| {
-            let rows = conn.rows(sql.clone(), values![after, limit]).await?;
-            rows.iter().map(checkpoint).collect()
-        })
+        read!(
+            self,
+            "list the checkpoints of the audit",
+            Reading::Fresh,
+            |conn| {
+                let rows = conn.rows(sql.clone(), values![after, limit]).await?;
+                rows.iter().map(checkpoint).collect()
+            }
+        )
     }
 }
 
 #[async_trait]
 impl AuditStore for SqlStore {
     async fn last_checkpoint(&self) -> Result<Option<StoredCheckpoint>, StoreError> {
-        read!(self, "read the last checkpoint of the audit", Reading::Fresh, |conn| { last(conn).await })
+        read!(
+            self,
+            "read the last checkpoint of the audit",
+            Reading::Fresh,
+            |conn| { last(conn).await }
+        )
     }
 
     async fn unsealed(&self, after: &str, limit: usize) -> Result<Vec<Run>, StoreError> {
         let limit = rows(limit, MAX_HEADS);
-        read!(self, "read what no checkpoint has sealed", Reading::Fresh, |conn| {
-            let rows = conn.rows(runs!("checkpoint IS NULL"), values![after, limit]).await?;
-            rows.iter().map(run).collect()
-        })
+        read!(
+            self,
+            "read what no checkpoint has sealed",
+            Reading::Fresh,
+            |conn| {
+                let rows = conn
+                    .rows(runs!("checkpoint IS NULL"), values![after, limit])
+                    .await?;
+                rows.iter().map(run).collect()
+            }
+        )
     }
 
-    async fn put_checkpoint(&self, checkpoint: &Checkpoint, runs: &[Run]) -> Result<Put, StoreError> {
+    async fn put_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        runs: &[Run],
+    ) -> Result<Put, StoreError> {
         let stored = StoredCheckpoint::of(checkpoint);
         transaction!(self, "write a checkpoint of the audit", |conn| {
             let before = last(conn).await?;
@@ -169,7 +219,8 @@ async fn mark(conn: &mut Conn, checkpoint: i64, runs: &[Run]) -> Result<bool, Fa
     for runs in runs.chunks(MAX_MARKED) {
         let ranges = ["(order_id = ? AND seq BETWEEN ? AND ?)"; MAX_MARKED];
         let ranges = ranges.get(..runs.len()).unwrap_or_default().join(" OR ");
-        let sql = format!("UPDATE audit SET checkpoint = ? WHERE checkpoint IS NULL AND ({ranges})");
+        let sql =
+            format!("UPDATE audit SET checkpoint = ? WHERE checkpoint IS NULL AND ({ranges})");
         let mut values: Vec<Value<'_>> = values![checkpoint].to_vec();
         for run in runs {
             values.extend(values![&run.order, run.first, run.last]);
@@ -181,7 +232,11 @@ async fn mark(conn: &mut Conn, checkpoint: i64, runs: &[Run]) -> Result<bool, Fa
 
 async fn last(conn: &mut Conn) -> Result<Option<StoredCheckpoint>, Fault> {
     let sql = format!("{CHECKPOINT} ORDER BY id DESC LIMIT 1");
-    conn.row(sql, &[]).await?.as_ref().map(checkpoint).transpose()
+    conn.row(sql, &[])
+        .await?
+        .as_ref()
+        .map(checkpoint)
+        .transpose()
 }
 
 fn rows(limit: usize, max: usize) -> i64 {
