@@ -103,13 +103,8 @@ async fn an_order_lives_from_the_hold_to_the_refund() {
             .orders_with_tickets(&user("ann"), None, 9)
             .await
             .unwrap();
-        assert_eq!(
-            page.items
-                .iter()
-                .map(|item| (**item).clone())
-                .collect::<Vec<_>>(),
-            [record.clone()]
-        );
+        assert_eq!(page.items.len(), 1, "{name}");
+        assert_eq!(*page.items[0], record, "{name}");
 
         // One ticket goes back; its seat can be sold again once the money is.
         let refund = Command::Refund {
@@ -155,7 +150,10 @@ async fn an_order_lives_from_the_hold_to_the_refund() {
         // All of it is in its audit, chained.
         let entries = store.entries(&id, 0, 100).await.unwrap();
         assert_eq!(entries.len() as u64, record.order.version, "{name}");
-        assert!(entries.iter().all(|entry| entry.is_whole()), "{name}");
+        assert!(
+            entries.iter().all(ticketon_domain::audit::Entry::is_whole),
+            "{name}"
+        );
         assert!(
             entries.windows(2).all(|pair| pair[1].prev == pair[0].hash),
             "{name}"
