@@ -114,9 +114,10 @@ impl Parts {
     pub fn over(books: Arc<dyn Books>, clock: &StillClock) -> Self {
         let map = MemorySeatStore::new().with_clock(Arc::new(clock.manual().clone()));
         let flushed = map.clone();
+        let map: Arc<dyn SeatStore> = Arc::new(map);
         Self {
             books: vec![books; PROCESSES],
-            maps: vec![Arc::new(map); PROCESSES],
+            maps: std::iter::repeat_n(Arc::new(map), PROCESSES).collect(),
             flush: Arc::new(move || {
                 flushed.clear();
                 Box::pin(std::future::ready(()))
@@ -218,13 +219,19 @@ pub(super) fn seat(number: u8) -> String {
     }
 }
 
+/// A payment's order, its amount, and how often it was charged.
+type Payable = (OrderId, u64, u32);
+
+/// For which order, how much, and how often.
+type Charges = (OrderId, u64, u32);
+
 /// The bank: a sandbox, and a count of its charges.
 #[derive(Debug, Clone)]
 pub(super) struct Till {
     sandbox: Sandbox,
     charges_once: bool,
     /// What was opened for which order, and how often it was charged.
-    opened: Arc<Mutex<HashMap<PaymentKey, (OrderId, u64, u32)>>>,
+    opened: Arc<Mutex<HashMap<PaymentKey, Charges>>>,
 }
 
 /// What a bank has of an order.
