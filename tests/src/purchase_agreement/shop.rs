@@ -115,9 +115,10 @@ impl Parts {
         let map = MemorySeatStore::new().with_clock(Arc::new(clock.manual().clone()));
         let flushed = map.clone();
         let map: Arc<dyn SeatStore> = Arc::new(map);
+        let map: Arc<dyn SeatStore> = Arc::new(map);
         Self {
             books: vec![books; PROCESSES],
-            maps: std::iter::repeat_n(Arc::new(map), PROCESSES).collect(),
+            maps: vec![map; PROCESSES],
             flush: Arc::new(move || {
                 flushed.clear();
                 Box::pin(std::future::ready(()))
