@@ -220,9 +220,6 @@ pub(super) fn seat(number: u8) -> String {
     }
 }
 
-/// A payment's order, its amount, and how often it was charged.
-type Payable = (OrderId, u64, u32);
-
 /// For which order, how much, and how often.
 type Charges = (OrderId, u64, u32);
 
