@@ -115,7 +115,6 @@ impl Parts {
         let map = MemorySeatStore::new().with_clock(Arc::new(clock.manual().clone()));
         let flushed = map.clone();
         let map: Arc<dyn SeatStore> = Arc::new(map);
-        let map: Arc<dyn SeatStore> = Arc::new(map);
         Self {
             books: vec![books; PROCESSES],
             maps: vec![map; PROCESSES],
