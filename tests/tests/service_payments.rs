@@ -1,6 +1,8 @@
 //! Payments by real processes, over Redis, MariaDB and a provider that breaks down: whatever is killed or stands still,
 //! an order is charged once and has its tickets, or the money is back.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "service_payments/stage.rs"]
 mod stage;
 

@@ -1,6 +1,8 @@
 //! The whole service before a provider that breaks down in every way it can, loses its Redis while it pays, and is told
 //! lies about payments: an order is charged once and has its tickets, or the money is back.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "service_payments/stage.rs"]
 #[allow(dead_code, reason = "shared with the suite of processes that die")]
 mod stage;
