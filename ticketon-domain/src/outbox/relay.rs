@@ -13,12 +13,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use ticketon_queue::{Clock, StoreError, UnixMs};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use builder::RelayBuilder;
 use pause::Pause;
@@ -145,7 +142,9 @@ struct Task {
     bus: Pause,
     /// Hold back shards with an event that the bus refuses.
     refused: HashMap<u16, Pause>,
-    running: FuturesUnordered<BoxFuture<'static, (u16, Batch)>>,
+    /// Tasks of their own: a batch that were only polled here could be handed the store's connection while this task
+    /// itself waits for it, and neither would go on.
+    running: JoinSet<(u16, Batch)>,
     /// The shard that is looked at first, so that none waits for the others.
     turn: u16,
     health: watch::Sender<RelayHealth>,
@@ -161,7 +160,7 @@ impl Task {
             parts,
             shards: Shards::default(),
             refused: HashMap::new(),
-            running: FuturesUnordered::new(),
+            running: JoinSet::new(),
             turn: 0,
             health,
             leased_at_ms: None,
@@ -182,7 +181,9 @@ impl Task {
                     _ = stop.wait_for(|stop| *stop) => break 'rounds,
                     () = &mut pause => break,
                     () = parts.wake.0.notified() => break,
-                    Some((shard, batch)) = self.running.next() => {
+                    Some(done) = self.running.join_next() => {
+                        // Nobody aborts a batch: what did not end has panicked.
+                        let (shard, batch) = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                         if self.ended(shard, batch) {
                             break;
                         }
@@ -233,9 +234,8 @@ impl Task {
             if let Some(lease) = self.shards.begin(shard, now) {
                 self.turn = shard + 1;
                 let parts = Arc::clone(&self.parts);
-                self.running.push(Box::pin(
-                    async move { (shard, publish(&parts, &lease).await) },
-                ));
+                self.running
+                    .spawn(async move { (shard, publish(&parts, &lease).await) });
             }
         }
         Ok(())
@@ -347,7 +347,7 @@ impl Task {
     async fn end(mut self) {
         let parts = Arc::clone(&self.parts);
         let finish = async {
-            while self.running.next().await.is_some() {}
+            while self.running.join_next().await.is_some() {}
             if let Err(error) = parts.store.leave(&parts.name).await {
                 tracing::warn!(target: "ticketon::outbox", %error, "could not give the shards back; they lapse");
             }
