@@ -195,6 +195,7 @@ impl Args {
     /// # Errors
     /// When a role that leaves half of the work to other processes shares no rooms with them.
     pub(crate) fn check(&self) -> Result<(), String> {
+        self.payments.check()?;
         let role = match self.role {
             Role::All => return Ok(()),
             Role::Broker => "broker",
@@ -225,36 +226,45 @@ impl Args {
         Ok((token, made_up.then_some(text)))
     }
 
-    /// The signing keys.
+    /// The signing keys: those that were given, or those beside the database's file where this process shares its rooms
+    /// with nobody.
     ///
     /// # Errors
     /// When one is not `id:base64` of at least 32 bytes.
     pub(crate) fn admission_keys(&self) -> Result<Option<AdmissionKeys>, String> {
-        let Some(text) = &self.admission_keys else {
-            return Ok(None);
-        };
-        let mut keys: Option<AdmissionKeys> = None;
-        for (index, part) in text.expose().split(',').enumerate() {
-            let said = |what: String| {
-                format!(
-                    "TICKETON_ADMISSION_KEYS or --admission-keys, key {}: {what}",
-                    index + 1
-                )
-            };
-            let (id, secret) = part
-                .split_once(':')
-                .ok_or_else(|| said("expected id:base64".to_owned()))?;
-            let secret = STANDARD
-                .decode(secret)
-                .map_err(|_| said("the part after ':' is not base64".to_owned()))?;
-            let added = match keys {
-                None => AdmissionKeys::new(id, secret),
-                Some(keys) => keys.also_accept(id, secret),
-            };
-            keys = Some(added.map_err(|error| said(error.to_string()))?);
+        let given = self.admission_keys.as_ref();
+        if let Some(text) = given {
+            let place = "TICKETON_ADMISSION_KEYS or --admission-keys";
+            return read_keys(text.expose(), place).map(Some);
         }
-        Ok(keys)
+        if self.redis_url.is_some() {
+            return Ok(None);
+        }
+        match self.database.admission_keys()? {
+            Some((path, text)) => read_keys(&text, &path.display().to_string()).map(Some),
+            None => Ok(None),
+        }
     }
+}
+
+/// Reads signing keys; the first signs.
+fn read_keys(text: &str, place: &str) -> Result<AdmissionKeys, String> {
+    let mut keys: Option<AdmissionKeys> = None;
+    for (index, part) in text.split(',').enumerate() {
+        let said = |what: String| format!("{place}, key {}: {what}", index + 1);
+        let (id, secret) = part
+            .split_once(':')
+            .ok_or_else(|| said("expected id:base64".to_owned()))?;
+        let secret = STANDARD
+            .decode(secret)
+            .map_err(|_| said("the part after ':' is not base64".to_owned()))?;
+        let added = match keys {
+            None => AdmissionKeys::new(id, secret),
+            Some(keys) => keys.also_accept(id, secret),
+        };
+        keys = Some(added.map_err(|error| said(error.to_string()))?);
+    }
+    keys.ok_or_else(|| format!("{place}: no key"))
 }
 
 #[cfg(test)]

@@ -117,22 +117,40 @@ impl DatabaseArgs {
                 .map(Some)
                 .map_err(|error| format!("TICKETON_TICKET_KEYS or --ticket-keys: {error}"));
         }
+        let Some((path, text)) = self.secret_beside("ticket-keys")? else {
+            return Ok(None);
+        };
+        let keys = text.parse();
+        keys.map(Some)
+            .map_err(|error| format!("the ticket keys in {}: {error}", path.display()))
+    }
+
+    /// The keys that sign guests and admissions beside the file, as `id:base64`, made at the first start: who bought as a
+    /// guest is known after a restart.
+    ///
+    /// # Errors
+    /// When they cannot be read, or none can be written there.
+    pub(crate) fn admission_keys(&self) -> Result<Option<(PathBuf, String)>, String> {
+        self.secret_beside("admission-keys")
+    }
+
+    /// A secret in a file beside the database's, and where that is; made when there is none. `None` without a file.
+    fn secret_beside(&self, name: &str) -> Result<Option<(PathBuf, String)>, String> {
         let Some(mut path) = self.file() else {
             return Ok(None);
         };
-        path.as_mut_os_string().push(".ticket-keys");
-        let said = |error: &dyn std::fmt::Display| {
-            format!("the ticket keys in {}: {error}", path.display())
-        };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map(Some).map_err(|error| said(&error)),
+        path.as_mut_os_string().push(format!(".{name}"));
+        let said = |error: std::io::Error| format!("{}: {error}", path.display());
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text.trim().to_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let text = format!("local:{}", STANDARD.encode(random_bytes::<32>()));
-                write_secret(&path, &text).map_err(|error| said(&error))?;
-                text.parse().map(Some).map_err(|error| said(&error))
+                write_secret(&path, &text).map_err(said)?;
+                text
             }
-            Err(error) => Err(said(&error)),
-        }
+            Err(error) => return Err(said(error)),
+        };
+        Ok(Some((path, text)))
     }
 }
 

@@ -91,6 +91,20 @@ pub(crate) struct Payments {
 }
 
 impl PaymentArgs {
+    /// Checks what one option alone cannot tell.
+    ///
+    /// # Errors
+    /// When a process would lose an order to another while the provider may still answer.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (lease, timeout) = (self.payment_lease, self.toss_timeout);
+        if self.payments == Provider::Toss && lease <= timeout {
+            return Err(format!(
+                "--payment-lease (TICKETON_PAYMENT_LEASE) is {lease} s and must be longer than --toss-timeout (TICKETON_TOSS_TIMEOUT), {timeout} s"
+            ));
+        }
+        Ok(())
+    }
+
     /// Who takes the money.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use crate::token::{AdmissionKeys, TokenError};
 
 /// The cookie of a guest.
 pub const GUEST_COOKIE: &str = "ticketon_guest";
-const GUEST_SECONDS: i64 = 30 * 24 * 3_600;
+/// As long as browsers keep a cookie: who bought tickets as a guest is known by it until the show.
+const GUEST_SECONDS: i64 = 400 * 24 * 3_600;
 const KIND: &str = "ticketon-guest+jwt";
 
 /// A person, as the host identified them.
@@ -72,7 +73,7 @@ impl std::fmt::Debug for Guest {
     }
 }
 
-/// Makes and recognises guests: anonymous people with a signed token for thirty days.
+/// Makes and recognises guests: anonymous people with a signed token for 400 days.
 #[derive(Debug, Clone)]
 pub struct Guests {
     keys: AdmissionKeys,
