@@ -55,6 +55,11 @@ pub(crate) const TOOLS: &[Tool] = &[
         why: "the tests drive the browser through it",
     },
     Tool {
+        any_of: &["ko.font"],
+        packages: &["fontconfig", "fonts-noto-cjk"],
+        why: "the pages are looked at in Korean too",
+    },
+    Tool {
         any_of: &["g++", "c++"],
         packages: &["g++"],
         why: "the Kafka client is built with it",
@@ -92,9 +97,15 @@ fn is_there(any_of: &[&str]) -> bool {
         let asked = Line::new(["pkg-config", "--exists", name]);
         find_program(&["pkg-config"]).is_some() && asked.read().is_ok()
     };
-    any_of.iter().any(|name| match name.strip_suffix(".pc") {
-        Some(name) => library(name),
-        None => find_program(&[*name]).is_some(),
+    let font = |language: &str| {
+        let asked = Line::new(["fc-list", &format!(":lang={language}"), "family"]);
+        let found = find_program(&["fc-list"]).and_then(|_| asked.read().ok());
+        found.is_some_and(|families| !families.trim().is_empty())
+    };
+    any_of.iter().any(|name| match name.rsplit_once('.') {
+        Some((name, "pc")) => library(name),
+        Some((language, "font")) => font(language),
+        _ => find_program(&[*name]).is_some(),
     })
 }
 
