@@ -25,7 +25,7 @@ const EVENT: &str = "storm";
 const PEOPLE: usize = 2_000;
 const PROCESSES: usize = 4;
 const CAPACITY: u64 = 100;
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(120);
 
 /// What one person saw, as `people` reports it.
 #[derive(Debug, Deserialize)]
