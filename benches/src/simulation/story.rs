@@ -197,7 +197,7 @@ async fn go_in(world: &Arc<World>, visitor: &Visitor, ticket: &TicketView, home:
         let code = code.clone();
         world
             .process(process)
-            .ask(move |app| async move { app.purchases.verify(&code, true).await })
+            .ask(move |app| async move { app.purchases.verify(&code, None, true).await })
     };
     let (one, other) = tokio::join!(gate(home), gate(home + 1));
     world.diary.took(Step::Gate, began);

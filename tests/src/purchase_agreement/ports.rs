@@ -8,7 +8,7 @@ use ticketon_domain::audit::Entry;
 use ticketon_domain::purchase::{
     Begun, CancelPayment, Change as OrderChange, Changed, CheckoutInfo, Command, ConfirmPayment,
     Created, OrderId, OrderPage, OrderRecord, Payment, PaymentKey, PaymentProvider, PendingMessage,
-    ProviderError, PurchaseStore, RequestKey, TicketId,
+    ProviderError, PurchaseStore, RequestEnd, RequestKey, TicketId,
 };
 use ticketon_domain::seat::{
     Blocked, Changes, Held, Hold, HoldId, HoldKey, HoldReply, HoldRequest, Load, MapHead, MapSpec,
@@ -170,13 +170,8 @@ impl PurchaseStore for Orders {
         .await
     }
 
-    async fn end_request(&self, key: &RequestKey, answer: Option<&str>) -> Result<(), StoreError> {
-        call(
-            "orders.end_request",
-            self.0.end_request(key, answer),
-            broken,
-        )
-        .await
+    async fn end_request(&self, key: &RequestKey, end: RequestEnd<'_>) -> Result<(), StoreError> {
+        call("orders.end_request", self.0.end_request(key, end), broken).await
     }
 
     async fn forget_requests(&self, before_ms: UnixMs) -> Result<u64, StoreError> {

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ticketon_domain::audit::Entry;
 use ticketon_domain::outbox::NewMessage;
+use ticketon_domain::purchase::correlation::correlation;
 use ticketon_domain::purchase::{
     Begun, Change, Changed, Command, Created, OrderId, OrderPage, OrderRecord, PaymentKey,
-    PendingMessage, PurchaseStore, RequestKey, TicketId, TicketState,
+    PendingMessage, PurchaseStore, RequestEnd, RequestKey, TicketId, TicketState,
 };
 use ticketon_domain::seat::{HoldId, Page, SeatLedger, SoldSeat};
 use ticketon_domain::venue::SeatLabel;
@@ -227,7 +228,7 @@ impl PurchaseStore for ModelStore {
         };
         let (record, command) = self.unguarded(before, command);
         let change = match record.decide(&command, now_ms) {
-            Ok(change) => change,
+            Ok(change) => change.correlated(correlation().as_deref()),
             Err(refused) => return Ok(Changed::Refused(refused, Box::new(before.clone()))),
         };
         if let Some(claim) = &change.record.order.payment {
@@ -363,13 +364,16 @@ impl PurchaseStore for ModelStore {
         Ok(Begun::Go)
     }
 
-    async fn end_request(&self, key: &RequestKey, answer: Option<&str>) -> Result<(), StoreError> {
+    async fn end_request(&self, key: &RequestKey, end: RequestEnd<'_>) -> Result<(), StoreError> {
         let mut books = self.books();
         let open = |request: &&mut Request| request.answer.is_none();
-        match (answer, books.requests.get_mut(key).filter(open)) {
-            (Some(answer), Some(request)) => request.answer = Some(answer.to_owned()),
-            (None, Some(_)) => drop(books.requests.remove(key)),
-            (_, None) => {}
+        let Some(request) = books.requests.get_mut(key).filter(open) else {
+            return Ok(());
+        };
+        match end {
+            RequestEnd::Answered(answer) => request.answer = Some(answer.to_owned()),
+            RequestEnd::Again => request.until_ms = 0,
+            RequestEnd::Forgotten => drop(books.requests.remove(key)),
         }
         Ok(())
     }

@@ -140,6 +140,7 @@ fn command(record: &OrderRecord, now_ms: i64, dice: &mut Dice) -> Command {
                 user: by,
                 tickets: some,
                 reason,
+                request: None,
             });
             choices.push(Command::Attend {
                 code: code(),

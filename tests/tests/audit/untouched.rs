@@ -99,6 +99,7 @@ async fn an_order_that_is_not_what_its_entries_make_it_is_told_field_by_field() 
             user: None,
             tickets: vec![touched.order.tickets[0].id],
             reason: "broken chair".to_owned(),
+            request: None,
         };
         let touched = house.done(&touched, &refund).await;
         let mut record = touched.clone();

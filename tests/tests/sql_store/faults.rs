@@ -301,6 +301,26 @@ async fn listings_come_from_the_replica_and_decisions_from_the_primary() {
 }
 
 #[tokio::test]
+async fn a_replica_that_is_away_is_replaced_by_the_primary() {
+    let database = Database::server().await;
+    let made = order("ann", "1", &["A-1-1"], NOW_MS);
+    database.store.create(&made).await.unwrap();
+    let port = ticketon_tests::Port::reserve();
+    let nobody = format!("mysql://root@127.0.0.1:{}/away", port.number());
+    let store = database.store.clone().read_replica(&nobody).unwrap();
+    for _ in 0..3 {
+        let orders = store.orders_of(&made.record.user, None, 9).await.unwrap();
+        assert_eq!(orders.items.len(), 1);
+    }
+    // Somebody who takes connections and never says a word.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_url = format!("mysql://root@{}/silent", silent.local_addr().unwrap());
+    let store = database.store.clone().read_replica(&silent_url).unwrap();
+    let orders = store.orders_of(&made.record.user, None, 9).await.unwrap();
+    assert_eq!(orders.items.len(), 1);
+}
+
+#[tokio::test]
 async fn a_file_that_somebody_else_writes_into_is_waited_for_up_to_the_limit() {
     let database = Database::file().await;
     let mut limits = SqlLimits::default();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, MySqlConnection};
 use ticketon_domain::purchase::{
-    Begun, Changed, Command, Created, OrderId, OrderState, PurchaseStore, Refused, RequestKey,
-    SeatMessage, TicketState,
+    Begun, Changed, Command, Created, OrderId, OrderState, PurchaseStore, Refused, RequestEnd,
+    RequestKey, SeatMessage, TicketState,
 };
 use ticketon_domain::seat::{HoldId, SeatLedger};
 use ticketon_tests::eventually;
@@ -111,6 +111,7 @@ async fn an_order_lives_from_the_hold_to_the_refund() {
             user: Some(user("ann")),
             tickets: vec![ticket],
             reason: "ill".to_owned(),
+            request: None,
         };
         done(store, &id, &refund, NOW_MS + 4).await;
         assert_eq!(store.due(NOW_MS + 5, 9).await.unwrap(), [id], "{name}");
@@ -459,12 +460,15 @@ async fn a_request_runs_once_and_is_answered_alike() {
             "{name}: whoever ran it died"
         );
         store
-            .end_request(&one, Some("{\"ok\":true}"))
+            .end_request(&one, RequestEnd::Answered("{\"ok\":true}"))
             .await
             .unwrap();
         let answered = Begun::Answered("{\"ok\":true}".to_owned());
         assert_eq!(begin(&one, &hash, 9_999).await, answered, "{name}");
-        store.end_request(&request("K"), None).await.unwrap();
+        store
+            .end_request(&request("K"), RequestEnd::Forgotten)
+            .await
+            .unwrap();
         assert_eq!(
             begin(&request("K"), &"b".repeat(64), 2_000).await,
             Begun::Go,

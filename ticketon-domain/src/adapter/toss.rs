@@ -188,6 +188,10 @@ impl PaymentProvider for TossPayments {
         answer.map_err(|error| error.of_a_move())
     }
 
+    fn accepts(&self, amount: Money) -> Result<(), String> {
+        whole(amount).map(drop).map_err(|error| error.to_string())
+    }
+
     fn window(&self) -> Duration {
         self.window
     }

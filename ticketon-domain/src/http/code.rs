@@ -56,5 +56,15 @@ pub const NOTHING_TO_REFUND: Code =
 /// 409: the ticket is in a state in which this makes no sense; `detail` names it.
 pub const TICKET_STATE: Code =
     Code::new(409, "ticketState", "The ticket's state does not allow this");
+/// 409: the payment provider does not take such an amount or currency.
+pub const NOT_PAYABLE: Code = Code::new(409, "notPayable", "This cannot be paid here");
+/// 503: the payment provider does not say what became of a payment.
+pub const PROVIDER_UNAVAILABLE: Code = Code::new(
+    503,
+    "providerUnavailable",
+    "The payment provider does not answer",
+);
+/// 409: the ticket is for another event than the gate's; `detail` names it.
+pub const OTHER_EVENT: Code = Code::new(409, "otherEvent", "The ticket is for another event");
 /// 500: what is stored does not fit together; a fault of the service.
 pub const FAULT: Code = Code::new(500, "fault", "The service is at fault");

@@ -8,7 +8,7 @@ use ticketon_queue::http::{Code, Inbound, Problem};
 use crate::seat::{BestAvailable, HoldId, HoldSeats, MAX_HOLD_SEATS};
 use crate::venue::MAX_REPORTED;
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_KEY_BYTES: usize = 128;
 /// As many as a layout may have.
 const MAX_GRADES: usize = 32;

@@ -76,6 +76,8 @@ pub enum Command {
         tickets: Vec<TicketId>,
         /// Why.
         reason: String,
+        /// Names who asks: the same again is refused as [`Refused::Asked`], whatever became of the first.
+        request: Option<String>,
     },
     /// The provider gave the money back.
     Refunded {
@@ -184,6 +186,9 @@ pub enum Refused {
     /// No ticket can be given back.
     #[error("no ticket can be given back")]
     NothingToRefund,
+    /// The same request asked for it before.
+    #[error("this was asked for before")]
+    Asked,
     /// What was asked for cannot have happened; a fault of this program.
     #[error("{0}")]
     Impossible(#[from] super::order::Impossible),

@@ -54,6 +54,20 @@ pub enum SeatMessage {
     },
 }
 
+impl SeatMessage {
+    /// The hold of this order is not being paid for any more.
+    pub(super) fn unpin(record: &OrderRecord) -> Self {
+        let order = &record.order;
+        Self::Unpin {
+            user: record.user.clone(),
+            hold: order.hold,
+            fence: order.fence,
+            until_ms: order.hold_until_ms,
+            seats: order.seats(),
+        }
+    }
+}
+
 /// What follows for the map from an event that made an order, which was in a state before, what it is now.
 pub(super) fn seat_messages(
     before: OrderState,
@@ -71,13 +85,7 @@ pub(super) fn seat_messages(
             }]
         }
         OrderEvent::Failed { .. } if before == OrderState::Confirming => {
-            vec![SeatMessage::Unpin {
-                user,
-                hold: order.hold,
-                fence,
-                until_ms: order.hold_until_ms,
-                seats: order.seats(),
-            }]
+            vec![SeatMessage::unpin(record)]
         }
         OrderEvent::Refunded { refund_id, .. } => {
             let refund = order.refunds.iter().find(|refund| refund.id == *refund_id);

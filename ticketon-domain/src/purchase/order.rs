@@ -398,6 +398,13 @@ impl Order {
             .filter(|refund| refund.state == RefundState::Requested)
     }
 
+    /// Whether somebody may come in by one of its tickets, or has.
+    #[must_use]
+    pub fn has_good_tickets(&self) -> bool {
+        let good = |ticket: &Ticket| matches!(ticket.state, TicketState::Valid | TicketState::Used);
+        self.tickets.iter().any(good)
+    }
+
     /// A ticket of it.
     #[must_use]
     pub fn ticket(&self, id: &TicketId) -> Option<&Ticket> {

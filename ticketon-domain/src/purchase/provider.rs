@@ -77,6 +77,12 @@ impl PaymentStatus {
         }
     }
 
+    /// Whether the buyer's money is here, some of it given back or none.
+    #[must_use]
+    pub const fn is_charged(self) -> bool {
+        matches!(self, Self::Done | Self::PartiallyCanceled)
+    }
+
     /// Whether it says for good that nothing was charged and nothing will be.
     #[must_use]
     pub const fn is_dead(self) -> bool {
@@ -254,6 +260,15 @@ pub trait PaymentProvider: Send + Sync + std::fmt::Debug + 'static {
     /// # Errors
     /// [`ProviderError`]: refused, unknown, or misconfigured.
     async fn cancel(&self, request: &CancelPayment) -> Result<Payment, ProviderError>;
+
+    /// Whether it takes such an amount at all: an order that could never be paid is not made.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    fn accepts(&self, amount: Money) -> Result<(), String> {
+        let _ = amount;
+        Ok(())
+    }
 
     /// How long after a confirm began the payment may still become charged.
     fn window(&self) -> Duration;

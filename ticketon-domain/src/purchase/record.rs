@@ -14,7 +14,7 @@ use super::event::{OrderEvent, hashed};
 use super::message::{SeatMessage, seat_messages};
 use super::order::{Impossible, Order};
 use super::state::{OrderState, RefundCause, TicketState};
-use super::work::{ATTEMPTS_BEFORE_ATTENTION, Attention, CANCEL_SPACING_MS, Work};
+use super::work::{ATTEMPTS_BEFORE_ATTENTION, CANCEL_SPACING_MS, Work};
 use super::{OrderId, RefundId, TicketId};
 use crate::audit::{ChainHash, Entry};
 use crate::outbox::{Aggregate, NewMessage};
@@ -32,6 +32,9 @@ pub struct OrderRecord {
     pub head: ChainHash,
     /// The reasons of its refunds, by their ids.
     pub reasons: Vec<(RefundId, String)>,
+    /// By which requests its refunds were asked for, each as its caller named it.
+    #[serde(default)]
+    pub asked: Vec<String>,
     /// The admission that its buyer came in by.
     #[serde(default)]
     pub admission: Option<u64>,
@@ -51,6 +54,19 @@ pub struct Change {
     pub news: Vec<NewMessage>,
     /// What the seat map must be told, in this order.
     pub messages: Vec<SeatMessage>,
+}
+
+impl Change {
+    /// The same, with messages that name the request that caused it; without one they name that which made the order.
+    #[must_use]
+    pub fn correlated(mut self, correlation: Option<&str>) -> Self {
+        if let Some(correlation) = correlation {
+            for news in &mut self.news {
+                news.correlation = Some(correlation.to_owned());
+            }
+        }
+        self
+    }
 }
 
 impl OrderRecord {
@@ -78,6 +94,7 @@ impl OrderRecord {
             user,
             work: Work::default(),
             reasons: Vec::new(),
+            asked: Vec::new(),
             admission,
             correlation,
         };
@@ -254,7 +271,8 @@ impl OrderRecord {
                 user,
                 tickets,
                 reason,
-            } => self.refund(user.as_ref(), tickets, reason),
+                request,
+            } => self.refund(user.as_ref(), tickets, reason, request.as_deref()),
             Command::Refunded {
                 fence,
                 refund,
@@ -275,11 +293,8 @@ impl OrderRecord {
             } => {
                 self.is_held(*fence)?;
                 self.refund_ended(now_ms);
-                self.work.attention = Some(Attention {
-                    code: "refundRefused".to_owned(),
-                    detail: format!("the provider refused refund {refund}: {code}: {message}"),
-                    since_ms: now_ms,
-                });
+                let detail = format!("the provider refused refund {refund}: {code}: {message}");
+                self.work.attend(now_ms, "refundRefused", &detail);
                 Ok(vec![OrderEvent::RefundRefused {
                     refund_id: *refund,
                     code: code.clone(),
@@ -313,12 +328,7 @@ impl OrderRecord {
                 Ok(vec![OrderEvent::TicketUsed { ticket_id: *ticket }])
             }
             Command::Attend { code, detail } => {
-                let (code, detail) = (code.clone(), detail.clone());
-                self.work.attention = Some(Attention {
-                    code,
-                    detail,
-                    since_ms: now_ms,
-                });
+                self.work.attend(now_ms, code, detail);
                 Ok(Vec::new())
             }
             Command::LookNow => {
@@ -334,6 +344,7 @@ impl OrderRecord {
                 }
                 self.is_free(now_ms)?;
                 self.work.decided();
+                self.work.attention = None;
                 if failed && self.order.open_refunds().next().is_none() {
                     self.work.late_check_ms = Some(now_ms);
                 }
@@ -347,9 +358,13 @@ impl OrderRecord {
         user: Option<&UserId>,
         tickets: &[TicketId],
         reason: &str,
+        request: Option<&str>,
     ) -> Result<Vec<OrderEvent>, Refused> {
         if let Some(user) = user {
             self.is_of(user)?;
+        }
+        if request.is_some_and(|request| self.asked.iter().any(|asked| asked == request)) {
+            return Err(Refused::Asked);
         }
         self.is_in(&[OrderState::Paid, OrderState::PartiallyRefunded])?;
         let mut ids: Vec<TicketId> = Vec::new();
@@ -375,6 +390,7 @@ impl OrderRecord {
             .filter_map(|id| self.order.ticket(id))
             .map(|ticket| ticket.price)
             .sum();
+        self.asked.extend(request.map(str::to_owned));
         Ok(vec![self.refund_event(ids, amount, cause(user), reason)])
     }
 
@@ -412,17 +428,7 @@ impl OrderRecord {
             self.work.next_cancel_ms = Some(now_ms + CANCEL_SPACING_MS);
         }
         if attend || self.work.attempts >= ATTEMPTS_BEFORE_ATTENTION {
-            let since_ms = self
-                .work
-                .attention
-                .as_ref()
-                .map_or(now_ms, |attention| attention.since_ms);
-            let (code, detail) = (code.to_owned(), detail.to_owned());
-            self.work.attention = Some(Attention {
-                code,
-                detail,
-                since_ms,
-            });
+            self.work.attend(now_ms, code, detail);
         }
     }
 

@@ -8,6 +8,7 @@ mod confirm;
 mod error;
 mod follow;
 mod initiate;
+mod look;
 mod manage;
 mod refund;
 mod tickets;
@@ -25,6 +26,7 @@ use tokio::task::JoinHandle;
 pub use builder::PurchasesBuilder;
 pub use confirm::Confirm;
 pub use error::PurchaseError;
+use look::Looks;
 pub use view::{
     AdminOrder, AdminOrders, AttentionView, EntryView, OrderView, OrderViews, PaymentView,
     RefundView, SeatView, TicketView, VerifiedTicket,
@@ -62,6 +64,7 @@ pub(super) struct Shared {
     messages: Notify,
     /// The outbox has something to publish; its relay waits for this.
     news: Wake,
+    looks: Looks,
 }
 
 /// Purchases: the handle to everything in this module.
@@ -154,7 +157,7 @@ impl Purchases {
         let shared = &self.0.shared;
         let done = shared.round().await;
         let left = shared.tell_all().await?;
-        Ok((done?, !left))
+        Ok((done?, left == 0))
     }
 
     /// Ends the worker. Orders stay what they are; another process, or the next start, takes them up.
@@ -220,7 +223,7 @@ impl Shared {
     /// Why an order's payment cannot be asked about here, if so: it was begun at another provider.
     fn is_elsewhere(&self, claim: &Claim) -> Option<String> {
         let ours = self.provider.name();
-        (claim.provider != ours).then(|| {
+        (claim.provider != ours && claim.provider != confirm::FREE).then(|| {
             let theirs = &claim.provider;
             format!("the payment is at {theirs}, and this process works with {ours}: run one with {theirs}")
         })

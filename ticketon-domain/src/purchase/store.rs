@@ -27,6 +27,9 @@ pub const MAX_MESSAGES: usize = 500;
 /// The most due orders that are listed at once.
 pub const MAX_DUE: usize = 200;
 
+/// The most idempotency keys that are forgotten at once.
+pub const MAX_FORGOTTEN: u64 = 1_000;
+
 /// What came of making an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
@@ -100,13 +103,26 @@ pub enum Begun {
     Mismatch,
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestEnd<'a> {
+    /// With this answer, for good.
+    Answered(&'a str),
+    /// With an answer that may change: the same may be asked again at once, and still nothing else under its key.
+    Again,
+    /// As if it had not been made.
+    Forgotten,
+}
+
 /// Where orders are kept.
 #[async_trait]
 pub trait PurchaseStore: Send + Sync + std::fmt::Debug + 'static {
     /// Writes a new order down, unless its hold is claimed.
     async fn create(&self, change: &Change) -> Result<Created, StoreError>;
 
-    /// Lets [`OrderRecord::decide`] decide what a command makes of an order, under a lock on it, and writes that down.
+    /// Lets [`OrderRecord::decide`] decide what a command makes of an order, under a lock on it, and writes that down. Its
+    /// messages carry the [`correlation`](super::correlation::correlation) of the caller
+    /// ([`Change::correlated`]), if there is one.
     async fn change(
         &self,
         order: &OrderId,
@@ -173,10 +189,11 @@ pub trait PurchaseStore: Send + Sync + std::fmt::Debug + 'static {
         until_ms: UnixMs,
     ) -> Result<Begun, StoreError>;
 
-    /// Ends a request with its answer; `None` forgets it, so that it may be tried again.
-    async fn end_request(&self, key: &RequestKey, answer: Option<&str>) -> Result<(), StoreError>;
+    /// Ends a request. One that was answered stays so.
+    async fn end_request(&self, key: &RequestKey, end: RequestEnd<'_>) -> Result<(), StoreError>;
 
-    /// Forgets answered and abandoned requests that began before a time, at most a thousand; answers how many.
+    /// Forgets answered and abandoned requests that began before a time, at most [`MAX_FORGOTTEN`]; answers how
+    /// many.
     async fn forget_requests(&self, before_ms: UnixMs) -> Result<u64, StoreError>;
 
     /// Seat messages that were not applied yet, the oldest first; at most [`MAX_MESSAGES`].

@@ -35,6 +35,18 @@ pub struct Attention {
     pub since_ms: UnixMs,
 }
 
+impl Attention {
+    /// Whether it stays until an operator has looked, whatever else becomes of the order.
+    fn stays(&self) -> bool {
+        stays(&self.code)
+    }
+}
+
+/// What says that tickets and money do not belong together any more, or that somebody waits for money in vain.
+fn stays(code: &str) -> bool {
+    matches!(code, "refundRefused" | "refundedElsewhere" | "chargeUndone")
+}
+
 /// What is left to do about an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Work {
@@ -75,12 +87,26 @@ impl Work {
         });
     }
 
-    /// Gives the lease back, with all that was remembered between attempts.
+    /// Gives the lease back, with all that was remembered between attempts. What an operator has to see whatever is
+    /// decided stays, until they have.
     pub(super) fn decided(&mut self) {
         self.lease = None;
         self.attempts = 0;
         self.next_ms = None;
-        self.attention = None;
+        self.attention = self.attention.take().filter(Attention::stays);
+    }
+
+    /// An operator should look.
+    pub(super) fn attend(&mut self, now_ms: UnixMs, code: &str, detail: &str) {
+        let before = self.attention.take();
+        self.attention = Some(match before {
+            Some(before) if before.stays() && !stays(code) => before,
+            before => Attention {
+                since_ms: before.map_or(now_ms, |before| before.since_ms),
+                code: code.to_owned(),
+                detail: detail.to_owned(),
+            },
+        });
     }
 
     /// When somebody must look at the order next; `None` when nothing is left to do.

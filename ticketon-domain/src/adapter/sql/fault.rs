@@ -102,8 +102,8 @@ fn kind(answer: &dyn sqlx::error::DatabaseError) -> Kind {
     #[cfg(feature = "mysql")]
     if let Some(error) = answer.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
         return match error.number() {
-            // Lock wait time-out; deadlock; a Galera node that is not ready; a record that changed since it was read.
-            1205 | 1213 | 1020 => Kind::Conflict,
+            // Lock wait time-out; deadlock; a record that changed since it was read; rolled back by the group of servers.
+            1205 | 1213 | 1020 | 3101 => Kind::Conflict,
             // Shutting down; killed; too many connections; the master moved and this one is read-only; WSREP not ready.
             1053 | 1927 | 1317 | 1040 | 1203 | 1290 | 1836 | 1047 => Kind::Leaving,
             _ => Kind::Other,

@@ -22,6 +22,10 @@ use super::open::Source;
 const TRUSTED_FOR: Duration = Duration::from_secs(30);
 /// How long it may take to answer that.
 const PING_WITHIN: Duration = Duration::from_secs(2);
+/// How long a replica may take to give a connection.
+const REPLICA_WITHIN: Duration = Duration::from_secs(1);
+/// How long a replica that did not is left alone.
+const REPLICA_AWAY: Duration = Duration::from_secs(5);
 
 /// A number of connections to one database.
 #[derive(Debug, Clone)]
@@ -82,6 +86,50 @@ impl Pool {
     /// Closes the connections that nobody has: after one of them was lost, the others are likely to be.
     pub(super) fn forget_idle(&self) {
         self.0.idle().clear();
+    }
+}
+
+/// Connections to a replica, which may be away: then listings come from the primary.
+#[derive(Debug, Clone)]
+pub(super) struct Replica {
+    pool: Pool,
+    away_until: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Replica {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            away_until: Arc::default(),
+        }
+    }
+
+    /// Lends a connection, unless the replica is away or was a moment ago.
+    pub(super) async fn lend(&self) -> Option<(Lent, Pool)> {
+        let away = *self.away();
+        if away.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        match timeout(REPLICA_WITHIN, self.pool.lend()).await {
+            Ok(Ok(lent)) => {
+                *self.away() = None;
+                Some((lent, self.pool.clone()))
+            }
+            lost => {
+                if away.is_none() {
+                    let why = lost.err().map_or("it refuses", |_| "it does not answer");
+                    tracing::warn!(target: "ticketon::sql", why, "the replica is away: the primary serves listings");
+                }
+                *self.away() = Some(Instant::now() + REPLICA_AWAY);
+                None
+            }
+        }
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -20,9 +20,10 @@ use super::transaction::Reading;
 use super::value::{Value, number};
 use super::{Fault, for_update, read, transaction, values};
 use crate::audit::Entry;
+use crate::purchase::correlation::correlation;
 use crate::purchase::{
     Begun, Change, Changed, Command, Created, MAX_DUE, MAX_ORDERS, OrderId, OrderPage, OrderRecord,
-    PaymentKey, PendingMessage, PurchaseStore, RequestKey, TicketId,
+    PaymentKey, PendingMessage, PurchaseStore, RequestEnd, RequestKey, TicketId,
 };
 use crate::seat::HoldId;
 
@@ -63,6 +64,7 @@ impl PurchaseStore for SqlStore {
         now_ms: UnixMs,
     ) -> Result<Changed, StoreError> {
         let id = order.to_string();
+        let correlation = correlation();
         transaction!(self, "change an order", |conn| {
             let sql = for_update!("SELECT body FROM orders WHERE id = ?");
             let Some(row) = conn.row(sql, values![&id]).await? else {
@@ -70,7 +72,10 @@ impl PurchaseStore for SqlStore {
             };
             let before = record(&row)?;
             match before.decide(command, now_ms) {
-                Ok(change) => write::change(conn, &before, change).await,
+                Ok(change) => {
+                    let change = change.correlated(correlation.as_deref());
+                    write::change(conn, &before, change).await
+                }
                 Err(refused) => Ok(Changed::Refused(refused, Box::new(before))),
             }
         })
@@ -119,7 +124,8 @@ impl PurchaseStore for SqlStore {
         limit: usize,
     ) -> Result<OrderPage, StoreError> {
         let sql = "SELECT body FROM orders WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
-        self.orders("list a person's orders", sql, Some(user), before, limit)
+        let what = "list a person's orders";
+        self.orders(what, Reading::MayLag, sql, Some(user), before, limit)
             .await
     }
 
@@ -132,7 +138,8 @@ impl PurchaseStore for SqlStore {
         let sql = "SELECT body FROM orders WHERE user_id = ? AND id < ? AND EXISTS \
                    (SELECT 1 FROM tickets WHERE order_id = orders.id AND live = 1 AND state <> 'reserved') \
                    ORDER BY id DESC LIMIT ?";
-        self.orders("list a person's tickets", sql, Some(user), before, limit)
+        let what = "list a person's tickets";
+        self.orders(what, Reading::MayLag, sql, Some(user), before, limit)
             .await
     }
 
@@ -164,7 +171,8 @@ impl PurchaseStore for SqlStore {
     ) -> Result<OrderPage, StoreError> {
         let sql = "SELECT body FROM orders WHERE attention_ms IS NOT NULL AND id < ? \
                    ORDER BY id DESC LIMIT ?";
-        self.orders("list orders to look at", sql, None, before, limit)
+        let what = "list orders to look at";
+        self.orders(what, Reading::Fresh, sql, None, before, limit)
             .await
     }
 
@@ -190,9 +198,9 @@ impl PurchaseStore for SqlStore {
         })
     }
 
-    async fn end_request(&self, key: &RequestKey, answer: Option<&str>) -> Result<(), StoreError> {
+    async fn end_request(&self, key: &RequestKey, end: RequestEnd<'_>) -> Result<(), StoreError> {
         transaction!(self, "end a request", |conn| {
-            requests::end(conn, key, answer).await
+            requests::end(conn, key, end).await
         })
     }
 
@@ -254,6 +262,7 @@ impl SqlStore {
     async fn orders(
         &self,
         context: &'static str,
+        reading: Reading,
         sql: &'static str,
         user: Option<&UserId>,
         before: Option<&OrderId>,
@@ -268,7 +277,7 @@ impl SqlStore {
             Value::from(&before),
             Value::from(rows(limit + 1, MAX_ORDERS + 1)),
         ]);
-        read!(self, context, Reading::MayLag, |conn| {
+        read!(self, context, reading, |conn| {
             let rows = conn.rows(sql, &values).await?;
             let found: Result<Vec<Arc<OrderRecord>>, Fault> =
                 rows.iter().map(|row| record(row).map(Arc::new)).collect();

@@ -8,7 +8,7 @@ use ticketon_queue::StoreError;
 
 use super::catalog::Layouts;
 use super::open::Source;
-use super::pool::{Line, Pool};
+use super::pool::{Line, Pool, Replica};
 use super::transaction;
 #[cfg(feature = "sqlite")]
 use super::writer::Writer;
@@ -63,7 +63,7 @@ pub struct SqlStore {
     pub(super) primary: Primary,
     /// `None` where the one connection does it all.
     pub(super) reader: Option<Pool>,
-    pub(super) replica: Option<Pool>,
+    pub(super) replica: Option<Replica>,
     pub(super) limits: SqlLimits,
     pub(super) layouts: Arc<Layouts>,
 }
@@ -114,7 +114,8 @@ impl SqlStore {
     /// [`StoreError::Address`] if the address cannot be read.
     pub fn read_replica(mut self, url: &str) -> Result<Self, StoreError> {
         let source = reading(Source::of(url)?);
-        self.replica = Some(Pool::new(source, self.limits.readers, line(&self.limits)));
+        let pool = Pool::new(source, self.limits.readers, line(&self.limits));
+        self.replica = Some(Replica::new(pool));
         Ok(self)
     }
 

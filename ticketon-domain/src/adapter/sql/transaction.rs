@@ -102,11 +102,13 @@ impl SqlStore {
 
     /// Gets a connection that only reads.
     pub(super) async fn begin_reading(&self, reading: Reading) -> Result<Session, Fault> {
-        let pool = match reading {
-            Reading::MayLag => self.replica.as_ref().or(self.reader.as_ref()),
-            Reading::Fresh => self.reader.as_ref(),
-        };
-        match pool {
+        if reading == Reading::MayLag
+            && let Some(replica) = &self.replica
+            && let Some((lent, pool)) = replica.lend().await
+        {
+            return Ok(Session::Reading(lent, pool));
+        }
+        match &self.reader {
             Some(pool) => Ok(Session::Reading(pool.lend().await?, pool.clone())),
             // A database in memory has one connection.
             None => self.begin().await,

@@ -150,7 +150,8 @@ impl TossPaymentsBuilder {
         {
             let range =
                 format!("a key that begins with {client}, as the secret key begins with {secret}");
-            refuse("clientKey", key, &range);
+            // Perhaps the secret key, put into the wrong place.
+            refuse("clientKey", "(hidden)", &range);
         }
         let base_url = Url::parse(&self.base_url).ok().filter(is_private);
         if base_url.is_none() {

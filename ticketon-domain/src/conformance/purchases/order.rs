@@ -110,6 +110,7 @@ pub(super) fn refund(tickets: &[TicketId]) -> Command {
         user: None,
         tickets: tickets.to_vec(),
         reason: "the show changed".to_owned(),
+        request: None,
     }
 }
 

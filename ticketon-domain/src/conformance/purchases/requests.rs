@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::order::{NOW, user};
-use crate::purchase::{Begun, PurchaseStore, RequestKey};
+use crate::purchase::{Begun, PurchaseStore, RequestEnd, RequestKey};
 
 const UNTIL: i64 = NOW + 60_000;
 
@@ -44,23 +44,33 @@ pub async fn p4_a_request_is_answered_once(store: &Arc<dyn PurchaseStore>) {
         Begun::Running { .. }
     ));
     store
-        .end_request(&key, Some("{\"paid\":true}"))
+        .end_request(&key, RequestEnd::Answered("{\"paid\":true}"))
         .await
         .expect("the store answers");
     let answered = Begun::Answered("{\"paid\":true}".to_owned());
     assert_eq!(begin(&key, "hash", UNTIL).await, answered);
     assert_eq!(begin(&key, "other", UNTIL).await, Begun::Mismatch);
     // An answer that was given stays.
-    for late in [Some("{\"paid\":false}"), None] {
+    let otherwise = RequestEnd::Answered("{\"paid\":false}");
+    for late in [otherwise, RequestEnd::Again, RequestEnd::Forgotten] {
         store
             .end_request(&key, late)
             .await
             .expect("the store answers");
         assert_eq!(begin(&key, "hash", UNTIL).await, answered);
     }
-    // One that may be tried again is forgotten.
+    // One whose answer may change is asked again at once, and nothing else under its key.
     store
-        .end_request(&others[0], None)
+        .end_request(&others[0], RequestEnd::Again)
+        .await
+        .expect("the store answers");
+    let another = begin(&others[0], "yet another", NOW).await;
+    assert_eq!(another, Begun::Mismatch);
+    assert_eq!(begin(&others[0], "another", NOW).await, Begun::Go);
+    assert_eq!(begin(&others[0], "another", NOW).await, running);
+    // One that came to nothing leaves its key to others.
+    store
+        .end_request(&others[0], RequestEnd::Forgotten)
         .await
         .expect("the store answers");
     assert_eq!(begin(&others[0], "yet another", NOW).await, Begun::Go);
@@ -97,7 +107,7 @@ pub async fn p4_old_requests_are_forgotten(store: &Arc<dyn PurchaseStore>) {
     }
     let answered = request("answered");
     store
-        .end_request(&answered, Some("yes"))
+        .end_request(&answered, RequestEnd::Answered("yes"))
         .await
         .expect("the store answers");
     let forget = async |before_ms| {

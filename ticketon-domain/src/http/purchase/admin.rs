@@ -6,15 +6,21 @@ use serde_json::json;
 use ticketon_queue::http::{
     AdminToken, Body, Code, Endpoint, Inbound, Op, Problem, Route, json_response, without_body,
 };
+use ticketon_queue::{EventId, UserId};
 
+use super::once::{Asked, LEASE, hash_of, once, to_its_end};
 use super::request::{self, order_id, page};
 use super::route::{
     ADMIN_ORDER, ADMIN_REFUND, AUDIT, LIST_ORDERS, PURCHASE_ADMIN_ROUTES, RETRY, VERIFY,
 };
 use super::wire::status_of;
-use crate::http::TICKET_STATE;
+use crate::http::request::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::http::{FAULT, TICKET_STATE};
 use crate::purchase::correlation::correlated;
-use crate::purchase::{PurchaseError, Purchases};
+use crate::purchase::{PurchaseError, Purchases, RequestKey};
+
+/// Who asks at a gate, where idempotency keys belong to somebody.
+const GATE: &str = "gate";
 
 /// Serves [`PURCHASE_ADMIN_ROUTES`]; every call carries the admin token.
 #[derive(Debug, Clone)]
@@ -36,18 +42,7 @@ impl PurchaseAdminHttp {
     async fn answer(&self, op: Op, request: &Inbound) -> Result<Response<Body>, Problem> {
         self.token.check(&request.headers)?;
         match op {
-            VERIFY => {
-                let wanted = request::verify(request)?;
-                let ticket = self.purchases.verify(&wanted.code, wanted.check_in);
-                let ticket = ticket.await.map_err(|error| match error {
-                    // The gate asks for a ticket: of one whose order is refunded, it hears that.
-                    PurchaseError::State { .. } => {
-                        Problem::new(TICKET_STATE).detail(error.to_string())
-                    }
-                    error => error.into(),
-                })?;
-                Ok(json_response(StatusCode::OK, &ticket))
-            }
+            VERIFY => self.verify(request).await,
             LIST_ORDERS => {
                 request::attention(request)?;
                 let page = page(request)?;
@@ -67,19 +62,61 @@ impl PurchaseAdminHttp {
                 Ok(json_response(StatusCode::OK, &audit))
             }
             RETRY => {
-                let order = self.purchases.retry(&order_id(request)?).await?;
-                Ok(json_response(StatusCode::OK, &order))
+                let (purchases, order) = (self.purchases.clone(), order_id(request)?);
+                to_its_end(request::correlation(&request.headers), async move {
+                    let order = purchases.retry(&order).await?;
+                    Ok(json_response(StatusCode::OK, &order))
+                })
+                .await
             }
             ADMIN_REFUND => {
-                let order = order_id(request)?;
+                let (purchases, order) = (self.purchases.clone(), order_id(request)?);
                 let wanted = request::refund(request)?;
-                let order = self
-                    .purchases
-                    .refund_for(&order, &wanted.tickets, &wanted.reason)
-                    .await?;
-                Ok(json_response(status_of(&order.order), &order))
+                to_its_end(request::correlation(&request.headers), async move {
+                    let (tickets, reason) = (&wanted.tickets, &wanted.reason);
+                    let order = purchases.refund_for(&order, tickets, reason).await?;
+                    Ok(json_response(status_of(&order.order), &order))
+                })
+                .await
             }
             _ => Err(Problem::new(Code::NOT_FOUND)),
+        }
+    }
+}
+
+impl PurchaseAdminHttp {
+    /// A gate that did not hear the answer asks again under its key, and hears it.
+    async fn verify(&self, request: &Inbound) -> Result<Response<Body>, Problem> {
+        let wanted = request::verify(request)?;
+        let correlation = request::correlation(&request.headers);
+        let asked = if request.headers.contains_key(IDEMPOTENCY_KEY) {
+            let event = wanted.event.as_ref().map_or("", EventId::as_str);
+            let check_in = wanted.check_in.to_string();
+            Some(Asked {
+                key: RequestKey {
+                    user: UserId::new(GATE).map_err(|_| Problem::new(FAULT))?,
+                    operation: "verify",
+                    key: idempotency_key(&request.headers)?,
+                },
+                hash: hash_of(&["POST", "/tickets/verify", &wanted.code, event, &check_in]),
+                lease: LEASE,
+            })
+        } else {
+            None
+        };
+        let purchases = self.purchases.clone();
+        let work = async move {
+            let ticket = purchases.verify(&wanted.code, wanted.event.as_ref(), wanted.check_in);
+            let ticket = ticket.await.map_err(|error| match error {
+                // The gate asks for a ticket: of one whose order is refunded, it hears that.
+                PurchaseError::State { .. } => Problem::new(TICKET_STATE).detail(error.to_string()),
+                error => error.into(),
+            })?;
+            Ok(json_response(StatusCode::OK, &ticket))
+        };
+        match asked {
+            Some(asked) => once(&self.purchases, asked, correlation, work).await,
+            None => to_its_end(correlation, work).await,
         }
     }
 }

@@ -11,7 +11,7 @@ use ticketon_queue::http::{
 };
 use ticketon_queue::{EventId, UserId};
 
-use super::once::{Asked, LEASE, hash_of, once};
+use super::once::{Asked, LEASE, hash_of, once, to_its_end};
 use super::request::{self, caller, order_id, own_caller, page, ticket_id};
 use super::route::{
     CANCEL, CONFIRM, GET_ORDER, HISTORY, INITIATE, PURCHASE_ROUTES, REFUND, TICKET_QR, TICKETS,
@@ -19,7 +19,7 @@ use super::route::{
 use super::wire::{order_response, tickets_json};
 use crate::http::request::idempotency_key;
 use crate::purchase::correlation::correlated;
-use crate::purchase::{OrderState, PurchaseError, Purchases, RequestKey, TicketState, qr_svg};
+use crate::purchase::{Purchases, RequestKey, qr_svg};
 
 /// Serves [`PURCHASE_ROUTES`]: orders from the hold to the ticket, and back.
 ///
@@ -63,9 +63,13 @@ impl PurchaseHttp {
                 Ok(json_response(StatusCode::OK, &order))
             }
             CANCEL => {
-                let user = &own_caller(request)?.user;
-                let order = self.purchases.cancel(user, &order_id(request)?).await?;
-                Ok(json_response(StatusCode::OK, &order))
+                let (user, order) = (own_caller(request)?.user.clone(), order_id(request)?);
+                let purchases = self.purchases.clone();
+                to_its_end(request::correlation(&request.headers), async move {
+                    let order = purchases.cancel(&user, &order).await?;
+                    Ok(json_response(StatusCode::OK, &order))
+                })
+                .await
             }
             REFUND => self.refund(request).await,
             TICKETS => self.tickets(request).await,
@@ -97,7 +101,7 @@ impl PurchaseHttp {
             &amount,
         ]);
         let purchases = self.purchases.clone();
-        let work = async move |_| {
+        let work = async move {
             let order = purchases.confirm(&user, &confirm).await?;
             Ok(order_response(&order))
         };
@@ -105,7 +109,6 @@ impl PurchaseHttp {
             key,
             hash,
             lease: self.request_lease,
-            mark: None,
         };
         let correlation = request::correlation(&request.headers);
         once(&self.purchases, asked, correlation, work).await
@@ -120,20 +123,17 @@ impl PurchaseHttp {
         let path = format!("/purchase/{order}/refund");
         let hash = hash_of(&["POST", &path, &tickets.join(","), &wanted.reason]);
         let purchases = self.purchases.clone();
-        let work = async move |again| {
-            let done = purchases.refund(&user, &order, &wanted.tickets, &wanted.reason);
-            let order = match done.await {
-                // This request did it before; what came of it is the answer.
-                Err(error) if again && is_done(&error) => purchases.get(&user, &order).await?,
-                done => done?,
-            };
-            Ok(order_response(&order))
+        // The order remembers by which requests it was asked: whoever runs one again finds what came of it.
+        let name = hash_of(&["refund", &key.key, &hash]);
+        let work = async move {
+            let (tickets, reason) = (&wanted.tickets, &wanted.reason);
+            let refunded = purchases.refund_once(&user, &order, tickets, reason, &name);
+            Ok(order_response(&refunded.await?))
         };
         let asked = Asked {
             key,
             hash,
             lease: self.request_lease,
-            mark: Some("refundBegun"),
         };
         let correlation = request::correlation(&request.headers);
         once(&self.purchases, asked, correlation, work).await
@@ -197,18 +197,6 @@ impl PurchaseHttp {
             Door::Refuse(problem) => Err(problem),
             Door::Redirect(_) => Err(Problem::new(Code::ADMISSION_REQUIRED)),
         }
-    }
-}
-
-/// Whether a refund is refused because the money goes or went back already.
-fn is_done(error: &PurchaseError) -> bool {
-    match error {
-        PurchaseError::Ticket { state, .. } => {
-            matches!(state, TicketState::Refunding | TicketState::Refunded)
-        }
-        PurchaseError::State { state } => *state == OrderState::Refunded,
-        PurchaseError::NothingToRefund => true,
-        _ => false,
     }
 }
 

@@ -11,12 +11,12 @@ use http::{HeaderName, Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use ticketon_queue::http::{Body, Code, Problem};
-use ticketon_queue::{QueueError, StoreError, UnixMs};
+use ticketon_queue::{QueueError, UnixMs};
 
 use super::problem::SOON;
 use crate::http::{FAULT, IDEMPOTENCY_MISMATCH, STILL_RUNNING};
 use crate::purchase::correlation::correlated;
-use crate::purchase::{Begun, Purchases, RequestKey};
+use crate::purchase::{Begun, Purchases, RequestEnd, RequestKey};
 
 /// How long a request has its key for itself, unless the host says otherwise.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
@@ -27,8 +27,6 @@ pub(super) struct Asked {
     /// [`hash_of`] all that was asked.
     pub(super) hash: String,
     pub(super) lease: Duration,
-    /// The operation under which it is marked as begun, where doing it twice is refused and no answer to the second.
-    pub(super) mark: Option<&'static str>,
 }
 
 /// Names what was asked, so that the same key is not good for something else.
@@ -53,11 +51,13 @@ struct Kept {
 }
 
 impl Kept {
-    /// An answer, if it is one for good: what may change when it is asked again is not kept.
+    /// An answer, if it is one for good: what may change when it is asked again is not kept, nor that there is no such
+    /// thing, which is the same without being kept and could be asked of any number of things.
     fn of(response: &Response<Body>) -> Option<Self> {
         let status = response.status();
         let will_change = status.is_server_error()
             || status == StatusCode::ACCEPTED
+            || status == StatusCode::NOT_FOUND
             || response.headers().contains_key(header::RETRY_AFTER);
         let Body::Full(body) = response.body() else {
             return None;
@@ -89,20 +89,27 @@ impl Kept {
 }
 
 /// Does what a request asks, unless it was done before, and goes on when the caller hangs up: who asks again finds what
-/// came of it. `work` is told whether it may have been done before, by who died or was not answered for good.
-pub(super) async fn once<W, F>(
+/// came of it. It may have been done before, by who died or was not answered for good: `work` must bear that.
+pub(super) async fn once(
     purchases: &Purchases,
     asked: Asked,
     correlation: Option<String>,
-    work: F,
-) -> Result<Response<Body>, Problem>
-where
-    W: Future<Output = Result<Response<Body>, Problem>> + Send,
-    F: FnOnce(bool) -> W + Send + 'static,
-{
+    work: impl Future<Output = Result<Response<Body>, Problem>> + Send + 'static,
+) -> Result<Response<Body>, Problem> {
     let purchases = purchases.clone();
-    let run = async move { begun(&purchases, &asked, work).await };
-    match tokio::spawn(correlated(correlation, run)).await {
+    to_its_end(
+        correlation,
+        async move { begun(&purchases, &asked, work).await },
+    )
+    .await
+}
+
+/// Does something to its end, also when the caller hangs up: broken off, an order would be nobody's until its lease ends.
+pub(super) async fn to_its_end(
+    correlation: Option<String>,
+    work: impl Future<Output = Result<Response<Body>, Problem>> + Send + 'static,
+) -> Result<Response<Body>, Problem> {
+    match tokio::spawn(correlated(correlation, work)).await {
         Ok(answer) => answer,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
@@ -113,14 +120,11 @@ where
     }
 }
 
-async fn begun<W>(
+async fn begun(
     purchases: &Purchases,
     asked: &Asked,
-    work: impl FnOnce(bool) -> W,
-) -> Result<Response<Body>, Problem>
-where
-    W: Future<Output = Result<Response<Body>, Problem>>,
-{
+    work: impl Future<Output = Result<Response<Body>, Problem>>,
+) -> Result<Response<Body>, Problem> {
     let (store, clock) = (purchases.store(), purchases.clock());
     let (key, now_ms) = (&asked.key, clock.now_ms());
     let lease_ms = UnixMs::try_from(asked.lease.as_millis()).unwrap_or(UnixMs::MAX);
@@ -138,41 +142,25 @@ where
             });
         }
     }
-    let again = marked(purchases, asked).await.map_err(QueueError::Store)?;
     let response = tokio::select! {
-        answer = work(again) => answer.unwrap_or_else(Problem::into_response),
+        answer = work => answer.unwrap_or_else(Problem::into_response),
         // Given up before the lease ends, so that the next never runs beside it. Nothing is undone: the order goes its
         // way.
         () = clock.sleep(asked.lease / 12 * 11) => return Err(still_running()),
     };
     let kept = Kept::of(&response).and_then(|kept| serde_json::to_string(&kept).ok());
-    if let Err(error) = store.end_request(key, kept.as_deref()).await {
+    let end = match &kept {
+        Some(kept) => RequestEnd::Answered(kept),
+        // Nothing was found to do it to, and that is so without being remembered.
+        None if response.status() == StatusCode::NOT_FOUND => RequestEnd::Forgotten,
+        None => RequestEnd::Again,
+    };
+    if let Err(error) = store.end_request(key, end).await {
         // It is done all the same. Who asks again is told to wait until the lease ends, and finds it done then.
         tracing::warn!(target: "ticketon::http", error = &error as &dyn std::error::Error,
             operation = key.operation, "an answer could not be kept");
     }
     Ok(response)
-}
-
-/// Marks a request as begun; answers whether it was before.
-async fn marked(purchases: &Purchases, asked: &Asked) -> Result<bool, StoreError> {
-    let Some(operation) = asked.mark else {
-        return Ok(false);
-    };
-    let (store, now_ms) = (purchases.store(), purchases.clock().now_ms());
-    let mark = RequestKey {
-        operation,
-        ..asked.key.clone()
-    };
-    // A mark has no lease: who dies beside it leaves it to be made again.
-    let begun = store
-        .begin_request(&mark, &asked.hash, now_ms, now_ms)
-        .await?;
-    if begun != Begun::Go {
-        return Ok(true);
-    }
-    store.end_request(&mark, Some("begun")).await?;
-    Ok(false)
 }
 
 fn still_running() -> Problem {
@@ -209,11 +197,11 @@ mod tests {
 
     #[test]
     fn what_may_change_is_not_kept() {
-        for status in [202, 500, 503] {
+        for status in [202, 404, 500, 503] {
             assert!(Kept::of(&answer(status, "{}")).is_none(), "{status}");
         }
         assert!(Kept::of(&still_running().into_response()).is_none());
-        for status in [200, 402, 404, 409, 410, 422] {
+        for status in [200, 402, 409, 410, 422] {
             assert!(Kept::of(&answer(status, "{}")).is_some(), "{status}");
         }
     }
@@ -234,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_answer_is_given_again_to_the_byte(
-            status in prop::sample::select(vec![200_u16, 402, 404, 409, 410, 422]),
+            status in prop::sample::select(vec![200_u16, 402, 409, 410, 422]),
             body in "\\PC{0,200}|[ -~\\n\\t]{0,200}",
         ) {
             let first = answer(status, &body);

@@ -7,9 +7,9 @@ use ticketon_queue::http::{Code, Problem};
 use ticketon_queue::{FieldError, QueueError};
 
 use crate::http::{
-    AMOUNT_MISMATCH, FAULT, NOTHING_TO_REFUND, ORDER_EXPIRED, ORDER_STATE, PAYMENT_DECLINED,
-    PAYMENT_TAKEN, SALES_CHANGED, SEATS_TAKEN, STILL_RUNNING, TICKET_STATE, UNKNOWN_ORDER,
-    UNKNOWN_TICKET,
+    AMOUNT_MISMATCH, FAULT, NOT_PAYABLE, NOTHING_TO_REFUND, ORDER_EXPIRED, ORDER_STATE,
+    OTHER_EVENT, PAYMENT_DECLINED, PAYMENT_TAKEN, PROVIDER_UNAVAILABLE, SALES_CHANGED, SEATS_TAKEN,
+    STILL_RUNNING, TICKET_STATE, UNKNOWN_ORDER, UNKNOWN_TICKET,
 };
 use crate::purchase::PurchaseError;
 
@@ -53,11 +53,14 @@ impl From<PurchaseError> for Problem {
                 }
                 None => problem(TICKET_STATE),
             },
+            PurchaseError::NotPayable { .. } => problem(NOT_PAYABLE),
+            PurchaseError::OtherEvent { .. } => problem(OTHER_EVENT),
             PurchaseError::Invalid { fields } => {
                 let mut problem = Self::new(Code::INVALID);
                 problem.errors = fields;
                 problem
             }
+            PurchaseError::Provider(_) => problem(PROVIDER_UNAVAILABLE).retry_after(SOON),
             PurchaseError::Seats(error) => error.into(),
             PurchaseError::Store(error) => QueueError::Store(error).into(),
             PurchaseError::Fault(fault) => {

@@ -29,10 +29,12 @@ pub(super) struct Refund {
     pub(super) reason: String,
 }
 
-/// What a gate asks: `{"code", "checkIn"?}`.
+/// What a gate asks: `{"code", "checkIn"?, "eventId"?}`.
 pub(super) struct Verify {
     pub(super) code: String,
     pub(super) check_in: bool,
+    /// The event that the gate is of: tickets of others are refused untouched.
+    pub(super) event: Option<EventId>,
 }
 
 /// Which orders of a list.
@@ -155,12 +157,19 @@ pub(super) fn refund(request: &Inbound) -> Result<Refund, Problem> {
 
 pub(super) fn verify(request: &Inbound) -> Result<Verify, Problem> {
     fields_of(request, |fields| {
-        fields.only(&["code", "checkIn"]);
+        fields.only(&["code", "checkIn", "eventId"]);
         let code = fields.parsed("code", "the code of a ticket", |text| Ok(text.to_owned()));
         let check_in = fields.flag("checkIn");
+        let event = match fields.given("eventId") {
+            None => None,
+            Some(_) => Some(fields.parsed("eventId", "the id of an event", |text| {
+                EventId::new(text).map_err(|error| FieldError::from(&error))
+            })?),
+        };
         Some(Verify {
             code: code?,
             check_in,
+            event,
         })
     })
     .and_then(complete)

@@ -1,7 +1,9 @@
 //! The webhook of Toss Payments: a hint that a payment changed.
 //!
 //! Anybody can send one, and it comes twice, late and in any order. So nothing in it is believed: it only makes the
-//! service ask the provider now instead of later. Where none comes, the worker asks all the same.
+//! service ask the provider now. Where none comes, the worker asks all the same about orders that are not decided; what
+//! becomes of a payment after its order was paid is heard of by webhooks alone. So one that could not be followed is
+//! answered 503, and the provider sends it again.
 
 use std::time::Duration;
 
@@ -12,9 +14,12 @@ use ticketon_queue::http::{Body, Code, Endpoint, Inbound, Op, Problem, Route, em
 use super::request;
 use super::route::TOSS_ROUTES;
 use crate::adapter::toss::webhook::{HintError, TRANSMISSION_ID, TossHint};
+use crate::http::PROVIDER_UNAVAILABLE;
 use crate::purchase::Purchases;
 use crate::purchase::correlation::correlated;
 
+/// When a hint that could not be followed should come again.
+const AGAIN: Duration = Duration::from_secs(60);
 /// How long the sender waits for an answer, at the most.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -46,19 +51,23 @@ impl TossWebhookHttp {
         let purchases = self.purchases.clone();
         let look = async move {
             let looked = purchases.hint(hint.payment_key.as_ref(), hint.order.as_ref());
-            if let Err(error) = looked.await {
-                // The same answer whatever is known of the payment: the sender may be anybody.
-                tracing::debug!(target: "ticketon::http", %error, "a hint led nowhere");
-            }
+            looked.await.inspect_err(|error| {
+                tracing::info!(target: "ticketon::http", %error, "a hint could not be followed");
+            })
         };
         let correlation = request::correlation(&request.headers);
         let looked = tokio::spawn(correlated(correlation, look));
-        tokio::select! {
-            _ = looked => {}
-            // The provider waits for an answer, and repeats what it got none to: it goes on without them.
-            () = self.purchases.clock().sleep(PATIENCE) => {}
+        let followed = tokio::select! {
+            looked = looked => matches!(looked, Ok(Ok(()))),
+            // The provider waits no longer for an answer; the look goes on.
+            () = self.purchases.clock().sleep(PATIENCE) => false,
+        };
+        if followed {
+            Ok(empty(StatusCode::OK))
+        } else {
+            // Nothing is told of what is known of the payment: the sender may be anybody.
+            Err(Problem::new(PROVIDER_UNAVAILABLE).retry_after(AGAIN))
         }
-        Ok(empty(StatusCode::OK))
     }
 }
 

@@ -107,6 +107,7 @@ fn refund_by(user: &UserId, tickets: &[TicketId]) -> Command {
         user: Some(user.clone()),
         tickets: tickets.to_vec(),
         reason: "ill".to_owned(),
+        request: None,
     }
 }
 

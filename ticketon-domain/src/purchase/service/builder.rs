@@ -6,6 +6,7 @@ use std::time::Duration;
 use ticketon_queue::{Clock, WaitingQueue};
 use tokio::sync::{Notify, watch};
 
+use super::look::Looks;
 use super::{Inner, PurchaseError, Purchases, Shared, worker};
 use crate::outbox::Wake;
 use crate::purchase::provider::PaymentProvider;
@@ -117,6 +118,7 @@ impl PurchasesBuilder {
             lease_ms: i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX),
             messages: Notify::new(),
             news: self.news,
+            looks: Looks::new(),
         });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
@@ -145,6 +147,14 @@ fn describe() {
     metrics::describe_counter!(
         "ticketon_payments_unknown_total",
         "Attempts whose outcome the provider did not tell"
+    );
+    metrics::describe_gauge!(
+        "ticketon_orders_attention",
+        "Orders that wait for an operator; no more than 100 are counted"
+    );
+    metrics::describe_gauge!(
+        "ticketon_orders_untold",
+        "Orders of which the seat map has yet to hear"
     );
     metrics::describe_counter!("ticketon_checkins_total", "Tickets that opened the gate");
 }

@@ -4,13 +4,15 @@
 //! in the map. Afterwards only what the provider says for good decides. Whatever breaks off in between leaves a lease
 //! that lapses; whoever takes the order up then goes forward from here.
 
-use ticketon_queue::{StoreError, UserId};
+use ticketon_queue::{StoreError, UnixMs, UserId};
 
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::EventStatus;
 use crate::purchase::command::{Command, Refused};
 use crate::purchase::order::Claim;
-use crate::purchase::provider::{ConfirmPayment, Payment, PaymentStatus, ProviderError};
+use crate::purchase::provider::{
+    CancelPayment, ConfirmPayment, Payment, PaymentStatus, ProviderError,
+};
 use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, OrderState, PaymentKey};
 use crate::seat::{HoldKey, Outcome, Refusal};
@@ -32,10 +34,17 @@ pub struct Confirm {
     pub amount: u64,
 }
 
+/// The provider of orders that cost nothing: nobody.
+pub(super) const FREE: &str = "free";
+const AWAITING_DEPOSIT: &str = "awaitingDeposit";
+
 /// What an attempt to be paid showed.
 enum Verdict {
-    /// Charged.
-    Paid(Box<Payment>),
+    /// Charged, or there was nothing to charge.
+    Paid {
+        approved_at_ms: Option<UnixMs>,
+        method: Option<String>,
+    },
     /// Nothing was charged, and nothing will be, as far as the provider says.
     Unpaid { code: String, message: String },
     /// Nobody knows.
@@ -46,10 +55,19 @@ enum Verdict {
     },
 }
 
+impl Verdict {
+    fn paid(payment: Payment) -> Self {
+        Self::Paid {
+            approved_at_ms: payment.approved_at_ms,
+            method: payment.method,
+        }
+    }
+}
+
 impl Purchases {
     /// Charges an authorized payment and makes the tickets good. Asked again, also at once by several, it charges once
     /// and answers the same. An answer that is still `confirming` is decided by the worker: ask again by
-    /// [`get`](Self::get).
+    /// [`get`](Self::get). For an order that costs nothing no provider is asked, and any key will do.
     ///
     /// # Errors
     /// [`PurchaseError`]: refused before the provider was asked, declined by it, or a store failed.
@@ -63,10 +81,14 @@ impl Purchases {
         if before.order.state == OrderState::Pending {
             shared.check_sale(&before).await?;
         }
+        let (provider, key) = match before.order.amount {
+            0 => (FREE, free_payment(&confirm.order)?),
+            _ => (shared.provider.name(), confirm.key.clone()),
+        };
         let command = Command::Confirm {
             user: user.clone(),
-            provider: shared.provider.name().to_owned(),
-            key: confirm.key.clone(),
+            provider: provider.to_owned(),
+            key: key.clone(),
             amount: confirm.amount,
             lease_ms: shared.lease_ms,
         };
@@ -83,9 +105,7 @@ impl Purchases {
                 return Err(PurchaseError::TooLate { pay_until_ms });
             }
             // It was decided before: the same answer again.
-            Changed::Refused(Refused::State { .. }, record) if is_for(&record, &confirm.key) => {
-                *record
-            }
+            Changed::Refused(Refused::State { .. }, record) if is_for(&record, &key) => *record,
             Changed::Refused(Refused::State { .. }, record) if record.order.payment.is_some() => {
                 return Err(PurchaseError::PaymentTaken);
             }
@@ -111,6 +131,13 @@ impl Purchases {
             _ => Ok(shared.view(&settled)),
         }
     }
+}
+
+/// The payment of an order that costs nothing: each order has one of its own.
+fn free_payment(order: &OrderId) -> Result<PaymentKey, PurchaseError> {
+    PaymentKey::new(format!("{FREE}-{order}")).map_err(|error| PurchaseError::Invalid {
+        fields: vec![error],
+    })
 }
 
 fn is_for(record: &OrderRecord, key: &PaymentKey) -> bool {
@@ -168,6 +195,9 @@ impl Shared {
             return self.write_down(record, fence, verdict).await;
         }
         let is_first = fence == 1;
+        if !record.work.is_leased(self.now_ms()) {
+            return Ok(self.store.order(&record.order.id).await?.unwrap_or(record));
+        }
         let pinned = self.pin(&record).await;
         let verdict = match pinned {
             Ok(Outcome::Done(())) => self.charge(&record, &claim, is_first).await,
@@ -178,21 +208,20 @@ impl Shared {
             Ok(Outcome::Refused(Refusal::NotReady { .. })) => {
                 Some(unknown("mapNotReady", "the seat map is being prepared"))
             }
-            Ok(Outcome::Refused(refusal)) => Some(
-                self.ask(
-                    &record,
-                    &claim,
-                    Some(("seatsUnavailable", refusal.to_string())),
-                )
-                .await,
-            ),
+            // The hold is gone with its map, but not the seats: they are reserved in the store, whose word is the last.
+            Ok(Outcome::Refused(_)) => self.charge(&record, &claim, is_first).await,
             Err(error) => Some(unknown("storeUnavailable", &error.to_string())),
         };
-        match verdict {
-            Some(verdict) => self.write_down(record, fence, verdict).await,
+        let settled = match verdict {
+            Some(verdict) => self.write_down(record, fence, verdict).await?,
             // The lease has lapsed: whoever has it now decides.
-            None => Ok(self.store.order(&record.order.id).await?.unwrap_or(record)),
+            None => self.store.order(&record.order.id).await?.unwrap_or(record),
+        };
+        if settled.order.state == OrderState::Failed && settled.work.fence != fence {
+            // Somebody else ended it, and let the hold go perhaps before it was pinned here.
+            self.let_go_again(&settled).await;
         }
+        Ok(settled)
     }
 
     /// Keeps the hold from ending while it is paid for.
@@ -212,6 +241,12 @@ impl Shared {
             return None;
         }
         let order = &record.order;
+        if order.amount == 0 {
+            return Some(Verdict::Paid {
+                approved_at_ms: None,
+                method: Some(FREE.to_owned()),
+            });
+        }
         let request = ConfirmPayment {
             key: claim.key.clone(),
             order: order.id,
@@ -221,8 +256,11 @@ impl Shared {
         let answer = self.provider.confirm(&request).await;
         let is_ours = |payment: &Payment| payment.is_for(&claim.key, &order.id, order.total());
         Some(match answer {
-            Ok(payment) if is_ours(&payment) && payment.status == PaymentStatus::Done => {
-                Verdict::Paid(Box::new(payment))
+            // The answer to a repetition may be that of the first time, and old: then the payment itself is asked for.
+            Ok(payment)
+                if is_first && is_ours(&payment) && payment.status == PaymentStatus::Done =>
+            {
+                Verdict::paid(payment)
             }
             Err(ProviderError::Refused { code, message }) if is_first => {
                 Verdict::Unpaid { code, message }
@@ -279,7 +317,7 @@ impl Shared {
             });
         }
         match payment.status {
-            PaymentStatus::Done => Verdict::Paid(Box::new(payment)),
+            PaymentStatus::Done => Verdict::paid(payment),
             PaymentStatus::Canceled => Verdict::Unpaid {
                 code: "canceledAtProvider".to_owned(),
                 message: "the payment was canceled at the provider".to_owned(),
@@ -290,6 +328,7 @@ impl Shared {
                     message: "the payment was not made".to_owned(),
                 })
             }
+            PaymentStatus::AwaitingDeposit => self.call_off(record, claim).await,
             PaymentStatus::PartiallyCanceled => Verdict::Unknown {
                 code: "partlyCanceledAtProvider".to_owned(),
                 detail:
@@ -299,6 +338,48 @@ impl Shared {
             },
             status => refused
                 .unwrap_or_else(|| unknown(status.as_str(), "the provider has not decided yet")),
+        }
+    }
+
+    /// Gives up a payment that waits for a bank transfer: it would keep seats for days, and the account that its money
+    /// could go back to is not known here. Only what the provider has of it afterwards decides.
+    async fn call_off(&self, record: &OrderRecord, claim: &Claim) -> Verdict {
+        let order = &record.order;
+        if !record.work.is_leased(self.now_ms()) {
+            return unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer");
+        }
+        let request = CancelPayment {
+            key: claim.key.clone(),
+            amount: None,
+            reason: "bank transfers are not taken".to_owned(),
+            idempotency_key: format!("calloff-{}-{}", order.id, short(&claim.key)),
+        };
+        let canceled = self.provider.cancel(&request).await;
+        match self.provider.payment(&claim.key).await {
+            Ok(Some(payment)) if payment.is_for(&claim.key, &order.id, order.total()) => {
+                match payment.status {
+                    // The money came first.
+                    PaymentStatus::Done => Verdict::paid(payment),
+                    PaymentStatus::Canceled | PaymentStatus::Aborted | PaymentStatus::Expired => {
+                        Verdict::Unpaid {
+                            code: "depositNotTaken".to_owned(),
+                            message: "bank transfers are not taken".to_owned(),
+                        }
+                    }
+                    _ => Verdict::Unknown {
+                        code: AWAITING_DEPOSIT.to_owned(),
+                        detail: match canceled {
+                            Ok(_) => "the provider waits for a bank transfer".to_owned(),
+                            Err(error) => format!(
+                                "the provider waits for a bank transfer and does not give it up: {error}"
+                            ),
+                        },
+                        attend: true,
+                    },
+                }
+            }
+            Ok(_) => unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer"),
+            Err(error) => unknown(error.code(), error.message()),
         }
     }
 
@@ -312,15 +393,19 @@ impl Shared {
         let now_ms = self.now_ms();
         let id = record.order.id;
         let command = match verdict {
-            Verdict::Paid(payment) => Command::Paid {
+            Verdict::Paid {
+                approved_at_ms,
+                method,
+            } => Command::Paid {
                 fence,
-                approved_at_ms: payment.approved_at_ms.or(Some(now_ms)),
-                method: payment.method,
+                approved_at_ms: approved_at_ms.or(Some(now_ms)),
+                method,
             },
             Verdict::Unpaid { code, message } => {
                 let window_ms =
                     i64::try_from(self.provider.window().as_millis()).unwrap_or(i64::MAX);
-                let late_check_ms = Some(now_ms.saturating_add(window_ms));
+                let asked = record.order.amount > 0;
+                let late_check_ms = asked.then(|| now_ms.saturating_add(window_ms));
                 Command::Fail {
                     fence: Some(fence),
                     code,

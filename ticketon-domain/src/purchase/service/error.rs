@@ -1,9 +1,11 @@
 //! Why something that was asked of purchases was not done.
 
-use ticketon_queue::{FieldError, StoreError, UnixMs};
+use ticketon_queue::{EventId, FieldError, StoreError, UnixMs};
 
+use crate::event::Money;
 use crate::purchase::command::Refused;
 use crate::purchase::order::Impossible;
+use crate::purchase::provider::ProviderError;
 use crate::purchase::{OrderState, TicketId, TicketState};
 use crate::seat::{Refusal, SeatsError};
 use crate::venue::SeatLabel;
@@ -59,6 +61,14 @@ pub enum PurchaseError {
         /// Why, for people.
         message: String,
     },
+    /// The provider does not take such an amount.
+    #[error("the payment provider does not take {amount}: {reason}")]
+    NotPayable {
+        /// What it would cost.
+        amount: Money,
+        /// Why.
+        reason: String,
+    },
     /// Somebody else has tickets for these seats.
     #[error("others have tickets for these seats")]
     SeatsTaken {
@@ -81,12 +91,21 @@ pub enum PurchaseError {
         /// When its holder came in.
         used_at_ms: Option<UnixMs>,
     },
+    /// A ticket is for another event than the gate's.
+    #[error("the ticket is for {event}")]
+    OtherEvent {
+        /// What it is for.
+        event: EventId,
+    },
     /// Values are refused.
     #[error("values are refused")]
     Invalid {
         /// Which; never empty.
         fields: Vec<FieldError>,
     },
+    /// The payment provider did not say what became of a payment.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The seats failed.
     #[error(transparent)]
     Seats(#[from] SeatsError),
@@ -119,7 +138,7 @@ impl From<Refused> for PurchaseError {
                 state,
                 used_at_ms,
             },
-            Refused::NothingToRefund => Self::NothingToRefund,
+            Refused::NothingToRefund | Refused::Asked => Self::NothingToRefund,
             Refused::Impossible(fault) => Self::Fault(fault),
         }
     }

@@ -7,17 +7,28 @@ use ticketon_queue::{EventId, UserId};
 
 use super::{PurchaseError, Shared};
 use crate::purchase::store::MAX_MESSAGES;
-use crate::purchase::{OrderId, PendingMessage, SeatMessage};
+use crate::purchase::{OrderId, OrderRecord, PendingMessage, SeatMessage};
 use crate::seat::{HoldKey, LedgerChange, Outcome, Refusal, SeatsError};
 
 /// The most messages that the map is told at once.
 const BATCH: usize = 100;
 
+/// What came of telling the map something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// The map has heard it.
+    Heard,
+    /// It need not hear it: nothing was said.
+    Needless,
+    /// It could not hear it now.
+    Not,
+}
+
 impl Shared {
-    /// Tells the map all that it has yet to hear; answers whether anything is left.
-    pub(super) async fn tell_all(&self) -> Result<bool, PurchaseError> {
+    /// Tells the map all that it has yet to hear; answers of how many orders something is left.
+    pub(super) async fn tell_all(&self) -> Result<usize, PurchaseError> {
         let mut after = 0;
-        let mut left = false;
+        let mut left = 0;
         loop {
             let messages = self.store.seat_messages(after, MAX_MESSAGES).await?;
             let Some(last) = messages.last() else {
@@ -25,16 +36,16 @@ impl Shared {
             };
             after = last.id;
             let is_last_page = messages.len() < MAX_MESSAGES;
-            left |= !self.tell(&messages).await?;
+            left += self.tell(&messages).await?;
             if is_last_page {
                 return Ok(left);
             }
         }
     }
 
-    /// Tells the map these messages; answers whether all were applied. What an order has after a message that could not
-    /// be applied waits with it.
-    async fn tell(&self, messages: &[PendingMessage]) -> Result<bool, PurchaseError> {
+    /// Tells the map these messages; answers of how many orders it could not be told. What an order has after a message
+    /// that could not be applied waits with it.
+    async fn tell(&self, messages: &[PendingMessage]) -> Result<usize, PurchaseError> {
         let mut stuck: HashSet<OrderId> = HashSet::new();
         let mut rest = messages;
         while !rest.is_empty() {
@@ -47,35 +58,37 @@ impl Shared {
             let Some(first) = batch.first() else {
                 continue;
             };
-            let applied = match &first.message {
+            let told = match &first.message {
                 SeatMessage::Unpin { .. } => self.let_go(first).await,
                 _ => self.sync(&first.event, &batch).await,
             };
-            match applied {
-                Ok(true) => {
-                    let told_before = self.told_before(&batch).await?;
-                    if !told_before.is_empty() {
-                        self.tell_anew(&first.event, &told_before).await?;
+            match told {
+                Ok(Told::Not) => stuck.extend(batch.iter().map(|one| one.order)),
+                Ok(told) => {
+                    if told == Told::Heard {
+                        let told_before = self.told_before(&batch).await?;
+                        if !told_before.is_empty() {
+                            self.tell_anew(&first.event, &told_before).await?;
+                        }
                     }
                     let ids: Vec<u64> = batch.iter().map(|one| one.id).collect();
                     self.store.applied(&ids).await?;
                     self.complete(&batch).await;
                 }
-                Ok(false) => stuck.extend(batch.iter().map(|one| one.order)),
                 Err(error) => {
                     tracing::debug!(target: "ticketon::purchase", event = %first.event, %error, "the seat map is told later");
                     stuck.extend(batch.iter().map(|one| one.order));
                 }
             }
         }
-        Ok(stuck.is_empty())
+        Ok(stuck.len())
     }
 
     async fn sync(
         &self,
         event: &EventId,
         batch: &[&PendingMessage],
-    ) -> Result<bool, PurchaseError> {
+    ) -> Result<Told, PurchaseError> {
         let changes: Vec<LedgerChange> = batch
             .iter()
             .filter_map(|one| ledger_change(&one.message))
@@ -83,24 +96,24 @@ impl Shared {
         Ok(self.follow(event, &changes).await?)
     }
 
-    /// Lets the map follow; answers whether it could.
-    async fn follow(&self, event: &EventId, changes: &[LedgerChange]) -> Result<bool, SeatsError> {
+    /// Lets the map follow.
+    async fn follow(&self, event: &EventId, changes: &[LedgerChange]) -> Result<Told, SeatsError> {
         match self.seats.sync(event, changes).await {
             Ok(Outcome::Done(synced)) => {
                 if !synced.lost.is_empty() {
                     tracing::warn!(target: "ticketon::purchase", %event, holds = synced.lost.len(), "holds ended because their seats were sold to others");
                 }
-                Ok(true)
+                Ok(Told::Heard)
             }
-            Ok(Outcome::Refused(_)) => Ok(false),
+            Ok(Outcome::Refused(_)) => Ok(Told::Not),
             // There is no map to tell.
-            Err(SeatsError::UnknownEvent { .. }) => Ok(true),
+            Err(SeatsError::UnknownEvent { .. }) => Ok(Told::Needless),
             Err(error) => Err(error),
         }
     }
 
     /// Gives a hold that was not paid for its deadline again.
-    async fn let_go(&self, told: &PendingMessage) -> Result<bool, PurchaseError> {
+    async fn let_go(&self, told: &PendingMessage) -> Result<Told, PurchaseError> {
         let SeatMessage::Unpin {
             user,
             hold,
@@ -109,12 +122,12 @@ impl Shared {
             seats,
         } = &told.message
         else {
-            return Ok(true);
+            return Ok(Told::Needless);
         };
         // Told twice, when the last time was not written down: another order may have begun to pay with the hold.
         let claimed = self.store.order_of_hold(&told.event, hold).await?;
         if claimed.is_some_and(|other| other.order.id != told.order) {
-            return Ok(true);
+            return Ok(Told::Needless);
         }
         let key = HoldKey {
             id: *hold,
@@ -125,13 +138,28 @@ impl Shared {
         let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
         let (user, fence, seats) = (user.clone(), *fence, seats.clone());
         match self.seats.unpin(&told.event, &key, left).await {
-            Ok(Outcome::Done(_)) | Err(SeatsError::UnknownEvent { .. }) => Ok(true),
-            Ok(Outcome::Refused(Refusal::NotReady { .. })) => Ok(false),
+            Ok(Outcome::Done(_)) => Ok(Told::Heard),
+            Err(SeatsError::UnknownEvent { .. }) => Ok(Told::Needless),
+            Ok(Outcome::Refused(Refusal::NotReady { .. })) => Ok(Told::Not),
             Ok(Outcome::Refused(_)) => {
                 let released = LedgerChange::Released { user, fence, seats };
                 Ok(self.follow(&told.event, &[released]).await?)
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lets go of the hold of an order that failed, outside of its messages. What does not work now, the keeper of the map
+    /// finds later.
+    pub(super) async fn let_go_again(&self, record: &OrderRecord) {
+        let told = PendingMessage {
+            id: 0,
+            event: record.order.event.clone(),
+            order: record.order.id,
+            message: SeatMessage::unpin(record),
+        };
+        if let Err(error) = self.let_go(&told).await {
+            tracing::warn!(target: "ticketon::purchase", order = %told.order, %error, "the hold of a failed order may stay pinned");
         }
     }
 

@@ -34,9 +34,21 @@ impl Purchases {
         let hold = shared.hold_to_pay(event, user, hold).await?;
         let now_ms = shared.now_ms();
         let sold = shared.seats.event(event).await?;
+        if hold.total.amount > 0
+            && let Err(reason) = shared.provider.accepts(hold.total)
+        {
+            let amount = hold.total;
+            return Err(PurchaseError::NotPayable { amount, reason });
+        }
         let hold_until_ms = hold.expires_at_ms.unwrap_or(now_ms);
         let pay_until_ms =
             (now_ms + sold.payment_deadline_ms()).min(hold_until_ms - sold.payment_margin_ms());
+        if pay_until_ms <= now_ms {
+            // The hold cannot be made to last until anybody could pay.
+            return Err(PurchaseError::Hold(Refusal::Ended {
+                reason: EndReason::Expired,
+            }));
+        }
         let id = OrderId::random(now_ms);
         let initiated = OrderEvent::Initiated {
             event_id: event.clone(),

@@ -5,9 +5,9 @@ use ticketon_queue::UserId;
 use super::confirm::OTHER_PROVIDER;
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::Money;
-use crate::purchase::command::Command;
+use crate::purchase::command::{Command, Refused};
 use crate::purchase::order::{Claim, Refund};
-use crate::purchase::provider::{CancelPayment, Payment, PaymentStatus, ProviderError};
+use crate::purchase::provider::{CancelPayment, Payment, ProviderError};
 use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, TicketId};
 
@@ -17,7 +17,11 @@ const MAX_REASON_CHARS: usize = 200;
 /// What an attempt to give money back showed.
 enum Verdict {
     /// It was given back.
-    Done { transaction_key: String },
+    Done {
+        transaction_key: String,
+        /// How much more than this refund is gone from the payment, in minor units.
+        missing: u64,
+    },
     /// It was not, and will not be.
     Refused { code: String, message: String },
     /// It was not this time, or nobody knows.
@@ -43,12 +47,32 @@ impl Purchases {
         tickets: &[TicketId],
         reason: &str,
     ) -> Result<OrderView, PurchaseError> {
-        let record = self
-            .0
-            .shared
-            .refund(Some(user), order, tickets, reason)
+        let shared = &self.0.shared;
+        let record = shared
+            .refund(Some(user), order, tickets, reason, None)
             .await?;
-        Ok(self.0.shared.view(&record))
+        Ok(shared.view(&record))
+    }
+
+    /// As [`refund`](Self::refund), under a name that the caller gives to what they ask, like an idempotency key. Asked
+    /// again under the same name nothing more is given back, whatever became of the first: the order as it is now is the
+    /// answer.
+    ///
+    /// # Errors
+    /// Like [`refund`](Self::refund).
+    pub async fn refund_once(
+        &self,
+        user: &UserId,
+        order: &OrderId,
+        tickets: &[TicketId],
+        reason: &str,
+        name: &str,
+    ) -> Result<OrderView, PurchaseError> {
+        let shared = &self.0.shared;
+        let record = shared
+            .refund(Some(user), order, tickets, reason, Some(name))
+            .await?;
+        Ok(shared.view(&record))
     }
 }
 
@@ -60,14 +84,22 @@ impl Shared {
         order: &OrderId,
         tickets: &[TicketId],
         reason: &str,
+        request: Option<&str>,
     ) -> Result<OrderRecord, PurchaseError> {
         let reason: String = reason.chars().take(MAX_REASON_CHARS).collect();
         let command = Command::Refund {
             user: user.cloned(),
             tickets: tickets.to_vec(),
             reason,
+            request: request.map(str::to_owned),
         };
-        let record = self.change(order, &command).await?;
+        let record = match self.changed(order, &command).await? {
+            Changed::Done(record) => *record,
+            // What came of it is the answer.
+            Changed::Refused(Refused::Asked, record) => return Ok(*record),
+            Changed::Refused(refused, _) => return Err(refused.into()),
+            _ => return Err(PurchaseError::UnknownOrder),
+        };
         // It is written down: what fails from here on is the worker's to do again.
         match self.give_back_now(order).await {
             Ok(Some(done)) => Ok(done),
@@ -106,12 +138,19 @@ impl Shared {
             None => return Ok(self.store.order(&record.order.id).await?.unwrap_or(record)),
         };
         let fence = record.work.fence;
+        let mut gone = 0;
         let command = match verdict {
-            Verdict::Done { transaction_key } => Command::Refunded {
-                fence,
-                refund: refund.id,
+            Verdict::Done {
                 transaction_key,
-            },
+                missing,
+            } => {
+                gone = missing;
+                Command::Refunded {
+                    fence,
+                    refund: refund.id,
+                    transaction_key,
+                }
+            }
             Verdict::Refused { code, message } => Command::RefundRefused {
                 fence,
                 refund: refund.id,
@@ -138,6 +177,13 @@ impl Shared {
             }
         };
         match self.changed(&record.order.id, &command).await? {
+            Changed::Done(record) if gone > 0 && record.order.has_good_tickets() => {
+                let attend = refunded_elsewhere(gone);
+                match self.changed(&record.order.id, &attend).await? {
+                    Changed::Done(attended) => Ok(*attended),
+                    _ => Ok(*record),
+                }
+            }
             // Whoever took the order up meanwhile decides.
             Changed::Done(record) | Changed::Refused(_, record) => Ok(*record),
             _ => Ok(record),
@@ -153,8 +199,10 @@ impl Shared {
         let order = &record.order;
         if refund.amount == 0 {
             // What cost nothing: the provider has nothing to move.
-            let transaction_key = String::new();
-            return Some(Verdict::Done { transaction_key });
+            return Some(Verdict::Done {
+                transaction_key: String::new(),
+                missing: 0,
+            });
         }
         if let Some(detail) = self.is_elsewhere(claim) {
             return Some(Verdict::Later {
@@ -251,21 +299,32 @@ enum Left {
     Odd(Verdict),
 }
 
+/// Tells an operator of money that was given back elsewhere, while tickets for it are good.
+pub(super) fn refunded_elsewhere(missing: u64) -> Command {
+    Command::Attend {
+        code: "refundedElsewhere".to_owned(),
+        detail: format!(
+            "{missing} more of the payment were given back, elsewhere, than this order's refunds tell of: tickets are still good for money that is gone"
+        ),
+    }
+}
+
 fn judge(payment: &Payment, before: u64, after: u64) -> Left {
     let canceled: u64 = payment.cancels.iter().map(|cancel| cancel.amount).sum();
     let adds_up = payment.total.amount.checked_sub(canceled) == Some(payment.balance);
-    if payment.balance == after && adds_up {
+    // Less may be left when somebody else gave money back too, as an operator does at the provider: this refund is paid
+    // all the same, and would wait for ever otherwise.
+    if payment.balance <= after && adds_up {
         let last = payment.cancels.last();
         let transaction_key = last
             .map(|cancel| cancel.transaction_key.clone())
             .unwrap_or_default();
-        return Left::Done(Verdict::Done { transaction_key });
+        return Left::Done(Verdict::Done {
+            transaction_key,
+            missing: after - payment.balance,
+        });
     }
-    let was_charged = matches!(
-        payment.status,
-        PaymentStatus::Done | PaymentStatus::PartiallyCanceled
-    );
-    if payment.balance == before && was_charged {
+    if payment.balance == before && payment.status.is_charged() {
         return Left::Before;
     }
     Left::Odd(Verdict::Later {

@@ -1,7 +1,7 @@
 //! Tickets in their buyers' hands, and at the gate.
 
-use ticketon_queue::UserId;
 use ticketon_queue::clock::rfc3339;
+use ticketon_queue::{EventId, UserId};
 
 use super::{OrderViews, PurchaseError, Purchases, VerifiedTicket};
 use crate::purchase::command::Command;
@@ -68,14 +68,16 @@ impl Purchases {
         }))
     }
 
-    /// Checks a code at the gate; with `check_in` its holder comes in, which works once.
+    /// Checks a code at the gate; with `check_in` its holder comes in, which works once. A gate that names its event uses
+    /// up no other event's ticket.
     ///
     /// # Errors
-    /// [`PurchaseError::Invalid`] when the code is not ours, [`PurchaseError::UnknownTicket`], [`PurchaseError::Ticket`]
-    /// when the ticket is used or was given back, or a store failed.
+    /// [`PurchaseError::Invalid`] when the code is not ours, [`PurchaseError::OtherEvent`], [`PurchaseError::UnknownTicket`],
+    /// [`PurchaseError::Ticket`] when the ticket is used or was given back, or a store failed.
     pub async fn verify(
         &self,
         code: &str,
+        event: Option<&EventId>,
         check_in: bool,
     ) -> Result<VerifiedTicket, PurchaseError> {
         let shared = &self.0.shared;
@@ -85,6 +87,11 @@ impl Purchases {
             .map_err(|error| PurchaseError::Invalid {
                 fields: vec![error.refused(code)],
             })?;
+        if event.is_some_and(|event| *event != claims.event) {
+            return Err(PurchaseError::OtherEvent {
+                event: claims.event,
+            });
+        }
         let record = if check_in {
             shared
                 .change(

@@ -13,7 +13,7 @@ use super::confirm::OTHER_PROVIDER;
 use super::{PurchaseError, Shared};
 use crate::purchase::command::Command;
 use crate::purchase::provider::{PaymentStatus, ProviderError};
-use crate::purchase::store::MAX_DUE;
+use crate::purchase::store::{MAX_DUE, MAX_FORGOTTEN, MAX_ORDERS};
 use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, OrderState};
 
@@ -21,6 +21,10 @@ use crate::purchase::{Changed, OrderId, OrderRecord, OrderState};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often the map's messages are looked at when nobody wakes the teller.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// After so many milliseconds a map that has not heard of orders is worth a warning.
+const LATE_MS: i64 = 10_000;
+/// How often the orders that wait for an operator are counted, in milliseconds.
+const COUNT_EVERY_MS: i64 = 10_000;
 /// How many orders are worked on at once.
 const AT_ONCE: usize = 8;
 /// How long idempotency keys are remembered, in milliseconds.
@@ -32,16 +36,27 @@ const FORGET_EVERY_MS: i64 = 600_000;
 pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut failing = false;
     let mut forget_at_ms = shared.now_ms();
+    let mut count_at_ms = shared.now_ms();
     loop {
+        if shared.now_ms() >= count_at_ms {
+            count_at_ms = shared.now_ms() + COUNT_EVERY_MS;
+            if let Ok(page) = shared.store.attention(None, MAX_ORDERS).await {
+                let count = u32::try_from(page.items.len()).unwrap_or(u32::MAX);
+                metrics::gauge!("ticketon_orders_attention").set(count);
+            }
+        }
         if shared.now_ms() >= forget_at_ms {
-            forget_at_ms = shared.now_ms() + FORGET_EVERY_MS;
-            if let Err(error) = shared
+            let forgotten = shared
                 .store
                 .forget_requests(shared.now_ms() - REQUEST_TTL_MS)
                 .await
-            {
-                tracing::debug!(target: "ticketon::purchase", %error, "old idempotency keys are forgotten later");
-            }
+                .inspect_err(|error| {
+                    tracing::debug!(target: "ticketon::purchase", %error, "old idempotency keys are forgotten later");
+                });
+            // As many again in the next round, while there are so many.
+            let is_full = matches!(forgotten, Ok(count) if count >= MAX_FORGOTTEN);
+            let pause_ms = if is_full { 0 } else { FORGET_EVERY_MS };
+            forget_at_ms = shared.now_ms() + pause_ms;
         }
         let done = tokio::select! {
             biased;
@@ -64,14 +79,27 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 /// Tells the map what it has yet to hear until told to stop.
 pub(super) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut failing = false;
+    let mut behind_since_ms = None;
+    let mut warned = false;
     loop {
         let told = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => return,
             told = shared.tell_all() => told,
         };
-        let left = !matches!(told, Ok(false));
+        let left = !matches!(told, Ok(0));
         note(&mut failing, told.as_ref().err());
+        if let Ok(behind) = told {
+            metrics::gauge!("ticketon_orders_untold")
+                .set(u32::try_from(behind).unwrap_or(u32::MAX));
+            let now_ms = shared.now_ms();
+            behind_since_ms = (behind > 0).then(|| behind_since_ms.unwrap_or(now_ms));
+            let is_late = behind_since_ms.is_some_and(|since_ms| now_ms - since_ms > LATE_MS);
+            if is_late && !warned {
+                tracing::warn!(target: "ticketon::purchase", orders = behind, "the seat map does not hear what became of orders");
+            }
+            warned = is_late;
+        }
         let woken = async {
             // A map that cannot be told now is not asked again at once.
             if left {

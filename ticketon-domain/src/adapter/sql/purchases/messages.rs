@@ -19,7 +19,28 @@ pub(super) async fn after(
     let found = conn
         .rows(sql, values![after, rows(limit, MAX_MESSAGES)])
         .await?;
-    found.iter().map(message).collect()
+    Ok(readable(&found))
+}
+
+/// The messages that this version can read. What it cannot, as a newer version may write it, waits, and so does what
+/// comes after it of the same order.
+fn readable(rows: &[Row]) -> Vec<PendingMessage> {
+    let mut waiting: Vec<String> = Vec::new();
+    let mut messages = Vec::with_capacity(rows.len());
+    for row in rows {
+        let order = row.text("order_id").unwrap_or_default();
+        if waiting.contains(&order) {
+            continue;
+        }
+        match message(row) {
+            Ok(message) => messages.push(message),
+            Err(fault) => {
+                tracing::error!(target: "ticketon::sql", order, ?fault, "a seat message cannot be read: it waits");
+                waiting.push(order);
+            }
+        }
+    }
+    messages
 }
 
 /// The messages of an order.
@@ -28,7 +49,7 @@ pub(super) async fn of(conn: &mut Conn, order: &str) -> Result<Vec<PendingMessag
     let found = conn
         .rows(sql, values![order, rows(MAX_MESSAGES, MAX_MESSAGES)])
         .await?;
-    found.iter().map(message).collect()
+    Ok(readable(&found))
 }
 
 /// Forgets messages.

@@ -4,7 +4,7 @@ use ticketon_queue::UnixMs;
 
 use super::super::each;
 use super::{Conn, Fault, for_update, values};
-use crate::purchase::{Begun, RequestKey};
+use crate::purchase::{Begun, RequestEnd, RequestKey};
 
 /// Begins a request, or says what became of it.
 pub(super) async fn begin(
@@ -48,20 +48,26 @@ pub(super) async fn begin(
     Ok(Begun::Go)
 }
 
-/// Writes the answer down, or forgets the request. An answer that was given stays.
+/// Writes the answer down, lets the same be asked again, or forgets the request. An answer that was given stays.
 pub(super) async fn end(
     conn: &mut Conn,
     key: &RequestKey,
-    answer: Option<&str>,
+    end: RequestEnd<'_>,
 ) -> Result<(), Fault> {
-    match answer {
-        Some(answer) => {
+    match end {
+        RequestEnd::Answered(answer) => {
             let sql = "UPDATE requests SET answer = ? \
                        WHERE user_id = ? AND operation = ? AND idem_key = ? AND answer IS NULL";
             conn.run(sql, values![answer, &key.user, key.operation, &key.key])
                 .await?;
         }
-        None => {
+        RequestEnd::Again => {
+            let sql = "UPDATE requests SET lease_until_ms = 0 \
+                       WHERE user_id = ? AND operation = ? AND idem_key = ? AND answer IS NULL";
+            conn.run(sql, values![&key.user, key.operation, &key.key])
+                .await?;
+        }
+        RequestEnd::Forgotten => {
             let sql = "DELETE FROM requests \
                        WHERE user_id = ? AND operation = ? AND idem_key = ? AND answer IS NULL";
             conn.run(sql, values![&key.user, key.operation, &key.key])

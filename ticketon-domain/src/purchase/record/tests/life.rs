@@ -66,6 +66,7 @@ fn command(shelf: &Shelf, ask: &Ask) -> Option<Command> {
                 number => vec![ticket(usize::from(number))],
             },
             reason: why(),
+            request: (ask.number == 2).then(why),
         },
         24..=26 => Command::Refunded {
             fence,
