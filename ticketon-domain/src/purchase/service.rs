@@ -11,6 +11,8 @@ mod initiate;
 mod look;
 mod manage;
 mod refund;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 mod tickets;
 mod told_twice;
 mod view;

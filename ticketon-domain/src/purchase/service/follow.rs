@@ -45,7 +45,7 @@ impl Shared {
 
     /// Tells the map these messages; answers of how many orders it could not be told. What an order has after a message
     /// that could not be applied waits with it.
-    async fn tell(&self, messages: &[PendingMessage]) -> Result<usize, PurchaseError> {
+    pub(super) async fn tell(&self, messages: &[PendingMessage]) -> Result<usize, PurchaseError> {
         let mut stuck: HashSet<OrderId> = HashSet::new();
         let mut rest = messages;
         while !rest.is_empty() {

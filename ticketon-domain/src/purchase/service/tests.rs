@@ -1,0 +1,188 @@
+//! Two processes of one shop, of which one stood still in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ticketon_queue::{EventId, ManualClock, UserId};
+
+use super::Purchases;
+use crate::adapter::memory::MemorySeatStore;
+use crate::adapter::sandbox::{Opened, Sandbox, SandboxOutcome};
+use crate::adapter::sql::SqlStore;
+use crate::event::{Event, EventStatus, Money};
+use crate::purchase::{
+    Changed, Command, Confirm, OrderRecord, OrderState, OrderView, PurchaseError,
+    PurchaseStore as _,
+};
+use crate::seat::{HoldId, Seats};
+use crate::venue::sample;
+
+const LEASE_MS: i64 = 60_000;
+
+struct Shop {
+    clock: ManualClock,
+    store: SqlStore,
+    seats: Seats,
+    provider: Sandbox,
+    purchases: Purchases,
+    event: EventId,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        let clock = ManualClock::at(1_900_000_000_000);
+        let shared = Arc::new(clock.clone());
+        let store = SqlStore::sqlite(":memory:").await.unwrap();
+        store.migrate().await.unwrap();
+        let seats = Seats::builder(MemorySeatStore::new().with_clock(shared.clone()))
+            .catalog(store.clone())
+            .ledger(store.clone())
+            .clock(shared.clone())
+            .start()
+            .await
+            .unwrap();
+        let hall = sample::theatre(40);
+        let event = EventId::new("tour").unwrap();
+        let mut tour = Event::builder(event.clone())
+            .title("Tour", "Tour")
+            .venue("Hall")
+            .starts_at_ms(1_900_086_400_000)
+            .status(EventStatus::Open)
+            .currency("KRW");
+        for grade in hall.grades() {
+            tour = tour.price(grade, 1_000);
+        }
+        let saved = seats.put_event(tour.build().unwrap(), Arc::new(hall)).await;
+        saved.unwrap().saved().unwrap();
+        let provider = Sandbox::new().clock(shared);
+        let purchases = Purchases::builder(store.clone(), &seats, provider.clone())
+            .recover(false)
+            .start()
+            .await
+            .unwrap();
+        Self {
+            clock,
+            store,
+            seats,
+            provider,
+            purchases,
+            event,
+        }
+    }
+
+    fn person(&self, name: &str) -> (EventId, UserId) {
+        (self.event.clone(), UserId::new(name).unwrap())
+    }
+
+    async fn hold(&self, name: &str) -> HoldId {
+        let wanted = crate::seat::HoldSeats::best(2);
+        let held = self.seats.hold(&self.person(name), wanted).await.unwrap();
+        held.taken().unwrap().id
+    }
+
+    async fn order(
+        &self,
+        name: &str,
+        hold: HoldId,
+        outcome: SandboxOutcome,
+    ) -> (OrderView, Confirm) {
+        let order = self
+            .purchases
+            .initiate(&self.person(name), hold)
+            .await
+            .unwrap();
+        let amount = Money::new(order.amount, order.currency);
+        let opened = self.provider.open(&order.order_id, amount, outcome).await;
+        let Ok(Opened::Payment(key)) = opened else {
+            panic!("{opened:?}")
+        };
+        let confirm = Confirm {
+            order: order.order_id,
+            key,
+            amount: order.amount,
+        };
+        (order, confirm)
+    }
+
+    /// Whether somebody's hold lives and ends by itself.
+    async fn deadline(&self, name: &str, hold: HoldId) -> Option<i64> {
+        let (event, user) = self.person(name);
+        let held = self.seats.get(&(&event, &user), hold).await.unwrap();
+        held.done().unwrap().expires_at_ms
+    }
+}
+
+/// A process read that a hold is let go, and stood still. Meanwhile that was told, and the same hold bought again: to the
+/// map there is nothing to say, and nobody else's hold is touched.
+#[tokio::test]
+async fn an_old_word_about_a_hold_that_was_bought_since_is_no_reason_to_build_the_map_anew() {
+    let shop = Shop::open().await;
+    let bystander = shop.hold("eve").await;
+    let hold = shop.hold("ann").await;
+    let (_, declined) = shop.order("ann", hold, SandboxOutcome::Decline).await;
+    let user = UserId::new("ann").unwrap();
+    let refused = shop.purchases.confirm(&user, &declined).await;
+    assert!(
+        matches!(refused, Err(PurchaseError::Declined { .. })),
+        "{refused:?}"
+    );
+    let old = shop.store.seat_messages(0, 9).await.unwrap();
+    assert_eq!(old.len(), 1);
+    let shared = &shop.purchases.0.shared;
+    assert_eq!(shared.tell_all().await.unwrap(), 0);
+    let (_, paid) = shop.order("ann", hold, SandboxOutcome::Approve).await;
+    let paid = shop.purchases.confirm(&user, &paid).await.unwrap();
+    assert_eq!(paid.status, OrderState::Paid);
+    assert_eq!(shared.tell_all().await.unwrap(), 0);
+    // The other process wakes.
+    assert_eq!(shared.tell(&old).await.unwrap(), 0);
+    assert!(shop.deadline("eve", bystander).await.is_some());
+    let head = shop.seats.head(&shop.event).await.unwrap().done().unwrap();
+    assert_eq!((head.counts.sold, head.counts.held), (2, 2));
+}
+
+/// A process took an order up and stood still before it kept the hold. Meanwhile its lease lapsed and the order failed.
+async fn stood_still(shop: &Shop, hold: HoldId) -> OrderRecord {
+    let (order, confirm) = shop.order("ann", hold, SandboxOutcome::Decline).await;
+    let shared = &shop.purchases.0.shared;
+    let begin = Command::Confirm {
+        user: UserId::new("ann").unwrap(),
+        provider: "sandbox".to_owned(),
+        key: confirm.key,
+        amount: order.amount,
+        lease_ms: LEASE_MS,
+    };
+    let Changed::Done(asleep) = shared.changed(&order.order_id, &begin).await.unwrap() else {
+        panic!("it may be paid");
+    };
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    assert_eq!(shop.purchases.run_due().await.unwrap(), (1, true));
+    let failed = shop.store.order(&order.order_id).await.unwrap().unwrap();
+    assert_eq!(failed.order.state, OrderState::Failed);
+    *asleep
+}
+
+#[tokio::test]
+async fn who_wakes_after_its_lease_keeps_no_hold() {
+    let shop = Shop::open().await;
+    let hold = shop.hold("ann").await;
+    let asleep = stood_still(&shop, hold).await;
+    assert!(shop.deadline("ann", hold).await.is_some());
+    let seen = shop.purchases.0.shared.settle(asleep).await.unwrap();
+    assert_eq!(seen.order.state, OrderState::Failed);
+    assert!(shop.deadline("ann", hold).await.is_some());
+}
+
+/// The lease was good when it looked, and not any more when the map heard it.
+#[tokio::test]
+async fn a_hold_that_was_kept_too_late_is_let_go_again() {
+    let shop = Shop::open().await;
+    let hold = shop.hold("ann").await;
+    let mut asleep = stood_still(&shop, hold).await;
+    let lease = asleep.work.lease.as_mut().unwrap();
+    lease.until_ms += 10 * LEASE_MS;
+    let seen = shop.purchases.0.shared.settle(asleep).await.unwrap();
+    assert_eq!(seen.order.state, OrderState::Failed);
+    assert!(shop.deadline("ann", hold).await.is_some());
+}

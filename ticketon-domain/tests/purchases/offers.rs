@@ -1,0 +1,84 @@
+//! What can be bought at all.
+
+use ticketon_domain::purchase::{Confirm, OrderState, PaymentKey, PurchaseError};
+
+use crate::shop::Shop;
+
+/// No provider takes a payment of nothing, so none is asked.
+#[tokio::test]
+async fn what_costs_nothing_needs_no_provider() {
+    let shop = Shop::open().await;
+    let order = shop.order(&["A-2-1", "A-2-2"]).await;
+    assert_eq!(order.amount, 0);
+    let confirm = Confirm {
+        order: order.order_id,
+        key: PaymentKey::new("free").unwrap(),
+        amount: 0,
+    };
+    for _ in 0..2 {
+        let paid = shop.purchases.confirm(shop.user(), &confirm).await.unwrap();
+        assert_eq!(paid.status, OrderState::Paid);
+        assert_eq!(paid.tickets.len(), 2);
+    }
+    // Another such order is paid by the same word.
+    let other = shop.order(&["A-2-3"]).await;
+    let confirm = Confirm {
+        order: other.order_id,
+        ..confirm
+    };
+    let paid = shop.purchases.confirm(shop.user(), &confirm).await.unwrap();
+    assert_eq!(paid.status, OrderState::Paid);
+    let back = shop
+        .purchases
+        .refund(shop.user(), &other.order_id, &[], "ill")
+        .await
+        .unwrap();
+    assert_eq!(back.status, OrderState::Refunded);
+    assert_eq!((shop.calls("POST").await, shop.calls("GET").await), (0, 0));
+}
+
+#[tokio::test]
+async fn what_the_provider_never_takes_is_not_ordered() {
+    let shop = Shop::in_currency("USD").await;
+    let hold = shop.hold(&["A-1-1"]).await;
+    let refused = shop
+        .purchases
+        .initiate(&(shop.event(), shop.user()), hold)
+        .await;
+    assert!(
+        matches!(refused, Err(PurchaseError::NotPayable { .. })),
+        "{refused:?}"
+    );
+}
+
+/// A gate that says which event it is of uses up no other event's ticket.
+#[tokio::test]
+async fn a_gate_lets_in_its_own_event_alone() {
+    let shop = Shop::open().await;
+    shop.paid(&["A-1-1"]).await;
+    let ticket = shop
+        .purchases
+        .tickets(shop.user(), None, 9)
+        .await
+        .unwrap()
+        .orders[0]
+        .tickets[0]
+        .ticket_id;
+    let code = shop
+        .purchases
+        .ticket_code(shop.user(), &ticket)
+        .await
+        .unwrap();
+    let other = ticketon_queue::EventId::new("another").unwrap();
+    let refused = shop.purchases.verify(&code, Some(&other), true).await;
+    assert!(
+        matches!(refused, Err(PurchaseError::OtherEvent { .. })),
+        "{refused:?}"
+    );
+    let entered = shop
+        .purchases
+        .verify(&code, Some(shop.event()), true)
+        .await
+        .unwrap();
+    assert_eq!(entered.status, "checkedIn");
+}

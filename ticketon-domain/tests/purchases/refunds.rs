@@ -1,0 +1,118 @@
+//! Refunds beside what others do at the provider.
+
+use serde_json::json;
+use ticketon_domain::purchase::{OrderState, TicketState};
+
+use crate::shop::{PRICE, Shop};
+
+/// An operator gave all back in the provider's own pages. A refund of ours would wait for ever for a balance that never
+/// comes; it is done, and somebody is told of what else is gone.
+#[tokio::test]
+async fn a_refund_ends_though_more_was_given_back_elsewhere() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let tickets = shop.see(&sale).await.tickets;
+    let (first, second) = ([tickets[0].ticket_id], [tickets[1].ticket_id]);
+    shop.cancel_elsewhere(&sale, None).await;
+    let refund = shop
+        .purchases
+        .refund(shop.user(), &sale.order, &first, "ill");
+    refund.await.unwrap();
+    let half = shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+    assert_eq!(half.refunded_amount, PRICE);
+    assert_eq!(
+        shop.attention(&sale).await.as_deref(),
+        Some("refundedElsewhere")
+    );
+    // The other ticket is good without money until an operator ends that.
+    let rest = shop
+        .purchases
+        .refund_for(&sale.order, &second, "given back by hand");
+    rest.await.unwrap();
+    shop.until(&sale, &[OrderState::Refunded]).await;
+    let ledger = shop.ledger(&sale).await;
+    assert_eq!((ledger.charged, ledger.canceled), (2 * PRICE, 2 * PRICE));
+}
+
+/// The provider refuses; the buyer's program asks again under the same name. Nothing more is asked of the provider.
+#[tokio::test]
+async fn a_refund_is_asked_for_once_under_its_name() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let ticket = shop.see(&sale).await.tickets[0].ticket_id;
+    shop.fault(&sale, json!({"call": "cancel", "fault": "error", "money": "never", "code": "EXCEED_CANCEL_LIMIT"})).await;
+    let ask = async |name: &str| {
+        let (user, tickets) = (shop.user(), [ticket]);
+        shop.purchases
+            .refund_once(user, &sale.order, &tickets, "ill", name)
+            .await
+            .unwrap()
+    };
+    let refused = ask("one").await;
+    assert_eq!(refused.tickets[0].status, TicketState::Valid, "{refused:?}");
+    let asked = shop.calls("POST").await;
+    let again = ask("one").await;
+    assert_eq!(again.tickets[0].status, TicketState::Valid);
+    assert_eq!(shop.calls("POST").await, asked);
+    assert_eq!(again.refunds.len(), 1);
+    shop.toss.advance(std::time::Duration::from_secs(2)).await;
+    shop.clock.advance(std::time::Duration::from_secs(2));
+    ask("another").await;
+    shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+}
+
+/// What an operator has to see stays on their list whatever else becomes of the order, until they have.
+#[tokio::test]
+async fn a_refused_refund_stays_on_the_list() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let tickets = shop.see(&sale).await.tickets;
+    let give_back = async |number: usize| {
+        let ticket = [tickets[number].ticket_id];
+        shop.purchases
+            .refund(shop.user(), &sale.order, &ticket, "ill")
+            .await
+            .unwrap();
+    };
+    shop.fault(&sale, json!({"call": "cancel", "fault": "error", "money": "never", "code": "EXCEED_CANCEL_LIMIT"})).await;
+    give_back(0).await;
+    assert_eq!(
+        shop.attention(&sale).await.as_deref(),
+        Some("refundRefused")
+    );
+    shop.toss.advance(std::time::Duration::from_secs(2)).await;
+    shop.clock.advance(std::time::Duration::from_secs(2));
+    give_back(1).await;
+    shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+    assert_eq!(
+        shop.attention(&sale).await.as_deref(),
+        Some("refundRefused")
+    );
+    shop.purchases.retry(&sale.order).await.unwrap();
+    assert_eq!(shop.attention(&sale).await, None);
+}
+
+/// Each message of an order names the request that caused it.
+#[tokio::test]
+async fn a_refund_carries_its_own_correlation() {
+    use ticketon_domain::outbox::OutboxStore as _;
+    use ticketon_domain::purchase::correlation::correlated;
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1"]).await;
+    let refund = shop.purchases.refund(shop.user(), &sale.order, &[], "ill");
+    correlated(Some("the-refund".to_owned()), refund)
+        .await
+        .unwrap();
+    let mut told = Vec::new();
+    for shard in shop.store.shards().await.unwrap() {
+        for event in shop.store.unpublished(shard, 100).await.unwrap() {
+            told.push((
+                event.message.kind.clone(),
+                event.message.correlation.clone(),
+            ));
+        }
+    }
+    let of = |kind: &str| told.iter().find(|(of, _)| of == kind).unwrap().1.as_deref();
+    assert_eq!(of("order.refundRequested"), Some("the-refund"));
+    assert_eq!(of("order.paid"), None);
+}
