@@ -132,6 +132,27 @@ pub(crate) async fn another_request_needs_another_key(program: &str) {
     );
 }
 
+/// An answer that may change is not kept, but what was asked is.
+pub(crate) async fn a_key_keeps_its_request_while_nothing_is_decided(program: &str) {
+    let shop = Shop::start(program).await;
+    shop.event("night", &json!({})).await;
+    let ann = shop.buyer("night").await;
+    let (order, other) = (ann.order(1).await, ann.order(1).await);
+    let payment = ann.payment(&order, "delay").await;
+    ann.confirm_as("k", &order, &payment).await.is(202);
+    let elsewhere = ann.payment(&other, "approve").await;
+    let refused = ann.confirm_as("k", &other, &elsewhere).await;
+    refused.problem(422, "idempotencyMismatch");
+    ann.until(&order, "paid").await;
+    let paid = ann.confirm_as("k", &order, &payment).await.is(200);
+    same(&ann.confirm_as("k", &order, &payment).await, &paid);
+    // What is not there uses up no key.
+    let nobodys = json!({"orderId": "0123456789abcdef0123456789abcdef"});
+    let lost = ann.confirm_as("n", &nobodys, &elsewhere).await;
+    lost.problem(404, "unknownOrder");
+    ann.confirm_as("n", &other, &elsewhere).await.is(200);
+}
+
 pub(crate) async fn a_running_request_is_waited_for(program: &str) {
     let shop = Shop::start(program).await;
     shop.event("night", &json!({})).await;

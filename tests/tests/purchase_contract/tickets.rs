@@ -128,6 +128,31 @@ pub(crate) async fn the_gate_opens_once(program: &str) {
     shop.verify(&tickets[1]["code"], true).await.is(200);
 }
 
+/// A gate that names its event uses up no other event's ticket, and hears the answer that it lost.
+pub(crate) async fn a_gate_names_its_event_and_its_scan(program: &str) {
+    let shop = Shop::start(program).await;
+    shop.event("night", &json!({})).await;
+    let ann = shop.buyer("night").await;
+    ann.paid(1).await;
+    let code = &ann.tickets().await[0]["code"];
+    let body = |event: &str| json!({"code": code, "checkIn": true, "eventId": event});
+    let scan = async |key: &str, body: Value| {
+        let post = shop.admin(Method::POST, "/tickets/verify");
+        answer(post.header("idempotency-key", key).json(&body)).await
+    };
+    let elsewhere = scan("1", body("another")).await;
+    let detail = elsewhere.problem(409, "otherEvent")["detail"].to_string();
+    assert!(detail.contains("night"), "{detail}");
+    let opened = scan("2", body("night")).await.is(200);
+    assert_eq!(opened.json()["status"], "checkedIn");
+    assert_eq!(scan("2", body("night")).await.is(200).body, opened.body);
+    scan("3", body("night")).await.problem(409, "ticketState");
+    let other = scan("2", body("another")).await;
+    other.problem(422, "idempotencyMismatch");
+    let bad = shop.operate("/tickets/verify", &body("{}")).await;
+    bad.refuses("eventId");
+}
+
 pub(crate) async fn what_is_no_good_ticket_is_refused(program: &str) {
     let shop = Shop::start(program).await;
     shop.event("night", &json!({})).await;
