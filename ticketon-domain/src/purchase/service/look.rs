@@ -44,11 +44,13 @@ struct Look {
     last: tokio::sync::Mutex<Last>,
 }
 
-/// The last look that led to something.
+/// The last looks.
 #[derive(Debug, Default)]
 struct Last {
-    /// It began after so many had asked.
-    asked: u64,
+    /// The last that led to something began after so many had asked.
+    done: u64,
+    /// The last that did not began after so many had asked.
+    failed: u64,
     ended_ms: Option<UnixMs>,
 }
 
@@ -108,8 +110,11 @@ impl Shared {
         let look = self.looks.at(order).ok_or_else(busy)?;
         let mine = look.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last = look.last.lock().await;
-        if last.asked >= mine {
+        if last.done >= mine {
             return Ok(());
+        }
+        if last.failed >= mine {
+            return Err(busy());
         }
         if let Some(ended_ms) = last.ended_ms {
             let passed_ms = self.now_ms().saturating_sub(ended_ms);
@@ -122,9 +127,11 @@ impl Shared {
             self.look_now(order).await
         };
         last.ended_ms = Some(self.now_ms());
-        looked?;
-        last.asked = asked;
-        Ok(())
+        match &looked {
+            Ok(()) => last.done = asked,
+            Err(_) => last.failed = asked,
+        }
+        looked
     }
 
     async fn look_now(&self, order: &OrderId) -> Result<(), PurchaseError> {
