@@ -13,7 +13,7 @@ use stage::{DECIDED, Stage};
 use ticketon_tests::{AppProcess, eventually};
 
 /// What becomes of an answer of the provider.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "drop",
     "error",
     "processing",
@@ -22,6 +22,7 @@ const KINDS: [&str; 8] = [
     "huge",
     "otherPayment",
     "hang",
+    "answersTwice",
 ];
 
 /// A payment and a refund that meet this fault; it is done in the end.

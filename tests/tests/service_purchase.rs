@@ -16,23 +16,29 @@ mod buyer;
 mod house;
 #[path = "service_browser/network.rs"]
 mod network;
+#[path = "service_purchase/operator.rs"]
+mod operator;
 #[path = "service_browser/person.rs"]
 #[allow(dead_code, reason = "shared with the suite of the waiting room")]
 mod person;
+#[path = "service_purchase/returning.rs"]
+mod returning;
 #[path = "service_purchase/shopper.rs"]
 mod shopper;
+#[path = "service_purchase/toss.rs"]
+mod toss;
 
 use std::time::Duration;
 
 use buyer::Device;
 use fantoccini::key::Key;
 use house::{EVENT, House, app};
-use network::Network;
+use network::{Link, Network};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use shopper::{Shopper, attic};
 use ticketon_domain::purchase::qr_svg;
-use ticketon_tests::{AppProcess, eventually, workspace_bin};
+use ticketon_tests::eventually;
 
 /// For what happens at once, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -361,6 +367,31 @@ async fn browser_purchase_without_a_network() {
     network.turn(true, &buyer.browser).await;
     buyer.gone("#note").await;
     assert_eq!(house.counts().await["sold"], 2);
+
+    // A proxy that answers for a service that does not is no answer.
+    network.become_link(Link::Failing);
+    buyer.goto("/my/tickets").await;
+    buyer
+        .expect("#note", "The service cannot be reached right now.")
+        .await;
+    buyer.expect(".tickets", "Section Floor Row 3 Seat 1").await;
+    eventually(SOON, async || buyer.codes_are_drawn().await).await;
+    network.become_link(Link::Up);
+    buyer.goto("/my/tickets").await;
+    buyer.expect(".tickets", "Section Floor Row 3 Seat 1").await;
+    buyer.gone("#note").await;
+
+    // Neither is that this browser is nobody any more.
+    buyer.browser.client().delete_all_cookies().await.unwrap();
+    for _ in 0..2 {
+        buyer.goto("/my/tickets").await;
+        buyer
+            .expect("#note", "This browser is not signed in any more.")
+            .await;
+        buyer.expect(".tickets", "Section Floor Row 3 Seat 1").await;
+        eventually(SOON, async || buyer.codes_are_drawn().await).await;
+    }
+    buyer.picture("purchase-signed-out").await;
 }
 
 /// Two seats cost ₩286,000, whichever they are.
@@ -512,82 +543,4 @@ async fn browser_purchase_by_keyboard() {
         "{heard:?}"
     );
     buyer.expect_quiet_console().await;
-}
-
-/// An order that its provider does not decide: what the operator sees, and does.
-#[tokio::test]
-async fn browser_purchase_that_needs_an_operator() {
-    let toss = AppProcess::builder(workspace_bin("fake-toss").await)
-        .args(["--secret-key", "test_sk_of_a_test"])
-        .ready_path("/fake/clock")
-        .start()
-        .await;
-    let app = AppProcess::builder(workspace_bin("reference-app").await)
-        .args(["--no-demo", "--payments", "toss"])
-        .args(["--toss-secret-key", "test_sk_of_a_test"])
-        .args(["--toss-url", &toss.base_url()])
-        .args(["--toss-pay-url", &toss.url("/pay")])
-        .env("TICKETON_ADMIN_TOKEN", ADMIN_TOKEN)
-        .ready_within(Duration::from_secs(60))
-        .start()
-        .await;
-    let house = House::open(&app, attic(), json!({})).await;
-    let buyer = Shopper::arrive(&house.base_url, "en-US", Device::Laptop).await;
-    let faults = reqwest::Client::new();
-    let fault = json!({"call": "any", "fault": "error", "money": "never", "code": "UNAUTHORIZED_KEY", "times": 1000, "forget": true});
-    let told = faults
-        .post(toss.url("/fake/faults"))
-        .json(&fault)
-        .send()
-        .await;
-    assert!(told.unwrap().status().is_success());
-
-    buyer.check_out().await;
-    buyer
-        .expect("#fine", "the window of our payment provider")
-        .await;
-    let order = buyer.order_id().await;
-    buyer.click("#pay").await;
-    buyer.click("[value=approve]").await;
-    buyer
-        .expect("#headline", "We are still checking your payment")
-        .await;
-
-    // The operator, in a tab of their own.
-    let shop = buyer
-        .open_tab(&format!("/operator/orders#key={ADMIN_TOKEN}"))
-        .await;
-    buyer.browser.viewport(1280, 800).await;
-    buyer
-        .expect(".case-row", "The provider has not decided yet")
-        .await;
-    buyer.click(".case-row").await;
-    buyer.expect(".case-what", "UNAUTHORIZED_KEY").await;
-    buyer.expect(".desk-case", &order).await;
-    buyer.expect(".trail-list", "Payment began").await;
-    buyer.click(".trail-entry summary").await;
-    buyer.expect(".trail-event", "286000").await;
-    buyer.picture("purchase-operator").await;
-    buyer.browser.viewport(1280, 800).await;
-
-    // Once the provider answers again, one press ends it.
-    let mended = faults.delete(toss.url("/fake/faults")).send().await;
-    assert!(mended.unwrap().status().is_success());
-    buyer.click("[data-focus=retry]").await;
-    buyer.expect(".case-head .chip", "Paid").await;
-    buyer.expect("#calm", "Nothing needs attention.").await;
-    buyer.expect(".trail-list", "Paid").await;
-
-    // And money goes back by the operator's hand.
-    buyer.click("[data-focus=refund]").await;
-    buyer.expect("#refund", "You get back ₩286,000").await;
-    buyer.click(".refund-go").await;
-    buyer.expect(".case-head .chip", "Refunded").await;
-    buyer.expect(".trail-list", "Money given back").await;
-    assert_eq!(buyer.movements(&order).await, (1, 1));
-    buyer.browser.client().refresh().await.unwrap();
-    buyer.expect(".case-head .chip", "Refunded").await;
-
-    buyer.turn_to(shop).await;
-    buyer.expect("#headline", "The money was given back").await;
 }

@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 
-pub(crate) use reply::{Cut, answered};
+pub(crate) use reply::{Cut, Twice, answered};
 
 use crate::code::{Language, Refusal};
 use crate::fault::{Call, Fault, Kind, Money};

@@ -57,7 +57,7 @@ const CODES: [(u16, &str); 8] = [
 ];
 
 /// Texts that people read: code, Korean, English.
-const TEXTS: [(&str, &str, &str); 9] = [
+const TEXTS: [(&str, &str, &str); 10] = [
     (
         "ALREADY_PROCESSED_PAYMENT",
         "이미 처리된 결제 입니다.",
@@ -102,6 +102,11 @@ const TEXTS: [(&str, &str, &str); 9] = [
         "PROVIDER_ERROR",
         "일시적인 오류가 발생했습니다. 잠시 후 다시 시도해주세요.",
         "Temporary error occurred. Please try again later.",
+    ),
+    (
+        "PAY_PROCESS_CANCELED",
+        "사용자에 의해 결제가 취소되었습니다.",
+        "The payment was canceled by the user.",
     ),
 ];
 

@@ -47,6 +47,8 @@ pub enum Kind {
     Huge,
     /// The answer is another payment's.
     OtherPayment,
+    /// The answer comes twice on the same connection, whole both times.
+    AnswersTwice,
     /// Nothing comes, ever.
     Hang,
 }

@@ -2,7 +2,8 @@
 //!
 //! State is in memory and ends with the process. It listens on this machine alone. Besides the provider's
 //! endpoints it has `/fake/...`, by which a test opens payments, moves the clock, sets faults and reads every
-//! movement of money, and `/pay`, a page that behaves like the payment window. README.md lists them all.
+//! movement of money, and `/pay`, a page that behaves like the payment window, with `/v2/standard`, the script that
+//! leads there. README.md lists them all.
 
 mod api;
 mod code;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub webhook_minute: Duration,
     /// Whether a used idempotency key gets a refusal (4xx) told again, as people have seen it. Server's faults (5xx) never are.
     pub replay_refusals: bool,
+    /// Holds webhooks back until none came for so long, and then sends the newest first, each twice.
+    pub webhook_disorder: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -64,6 +67,7 @@ impl Default for Settings {
             webhook_url: None,
             webhook_minute: Duration::from_secs(60),
             replay_refusals: true,
+            webhook_disorder: None,
         }
     }
 }

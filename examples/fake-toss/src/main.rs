@@ -27,6 +27,9 @@ struct Args {
     /// How long a minute between repetitions of webhooks is, in ms.
     #[arg(long, default_value_t = 60_000)]
     webhook_minute_ms: u64,
+    /// Hold webhooks back until none came for so many ms, and then send the newest first, each twice.
+    #[arg(long, value_name = "MS")]
+    webhook_disorder_ms: Option<u64>,
     /// Forget refusals (4xx), so that a used idempotency key runs again after one.
     #[arg(long)]
     forget_refusals: bool,
@@ -41,6 +44,7 @@ async fn main() -> ExitCode {
         webhook_url: args.webhook_url,
         webhook_minute: Duration::from_millis(args.webhook_minute_ms),
         replay_refusals: !args.forget_refusals,
+        webhook_disorder: args.webhook_disorder_ms.map(Duration::from_millis),
     };
     let fake = match FakeToss::start(settings).await {
         Ok(fake) => fake,

@@ -1,4 +1,5 @@
-//! The payment window as a page: the buyer approves or declines and is sent back to the shop.
+//! The payment window as a page: the buyer approves, declines or closes it, and is sent back to the shop. `/v2/standard`
+//! is the script by which shops open it.
 
 use std::sync::Arc;
 
@@ -17,11 +18,16 @@ use crate::merchant::NewPayment;
 use crate::state::State;
 
 const PAGE: &str = include_str!("../assets/pay.html");
+const SCRIPT: &str = include_str!("../assets/standard.js");
+
+/// Shops of this machine may lay the page over their own.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self' http://127.0.0.1:* http://localhost:*";
 
 pub(crate) fn routes() -> Router<Arc<State>> {
     Router::new()
         .route("/pay", get(page))
         .route("/pay/decide", post(decide))
+        .route("/v2/standard", get(script))
 }
 
 /// What the shop asks the window for.
@@ -53,6 +59,7 @@ struct Chosen {
 enum Decision {
     Approve,
     Decline,
+    Close,
 }
 
 /// What goes wrong with the confirm.
@@ -65,6 +72,11 @@ enum Trouble {
     AnswerLost,
     Slow,
     ServerError,
+}
+
+async fn script() -> Response {
+    let kind = (header::CONTENT_TYPE, "text/javascript; charset=utf-8");
+    ([kind, (header::CACHE_CONTROL, "no-store")], SCRIPT).into_response()
 }
 
 async fn page(Shared(state): Shared<Arc<State>>, Query(asked): Query<Asked>) -> Response {
@@ -96,10 +108,9 @@ async fn page(Shared(state): Shared<Arc<State>>, Query(asked): Query<Asked>) -> 
     ] {
         html = html.replace(place, &escaped(text));
     }
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'";
     (
         [
-            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::CONTENT_SECURITY_POLICY, POLICY),
             (header::CACHE_CONTROL, "no-store"),
         ],
         Html(html),
@@ -116,6 +127,8 @@ async fn decide(Shared(state): Shared<Arc<State>>, Form(chosen): Form<Chosen>) -
         let payment = match chosen.decision {
             Decision::Approve => inner.merchant.authenticate(key, now_ms),
             Decision::Decline => inner.merchant.abort(key, "REJECT_CARD_COMPANY"),
+            // Nothing came of it: it runs out by itself.
+            Decision::Close => inner.merchant.payment(key),
         };
         let payment = payment?.clone();
         if let Some(mut fault) = chosen.trouble.fault() {
@@ -131,31 +144,28 @@ async fn decide(Shared(state): Shared<Arc<State>>, Form(chosen): Form<Chosen>) -
         Ok(payment) => payment,
         Err(refusal) => return refused(&refusal),
     };
+    let refusal = |code: &str| {
+        let body = Refusal::of(code).body(Language::English);
+        let message = body["message"].as_str().unwrap_or_default().to_owned();
+        vec![("code", code.to_owned()), ("message", message)]
+    };
     let (mut target, answers) = match chosen.decision {
         Decision::Approve => (
             success,
-            [
+            vec![
                 ("paymentType", "NORMAL".to_owned()),
                 ("orderId", payment.order_id),
                 ("paymentKey", payment.key),
                 ("amount", payment.total.to_string()),
-            ]
-            .to_vec(),
+            ],
         ),
         Decision::Decline => {
-            let body = Refusal::of("REJECT_CARD_COMPANY").body(Language::English);
-            let message = body["message"].as_str().unwrap_or_default().to_owned();
-            let code = "REJECT_CARD_COMPANY".to_owned();
-            (
-                fail,
-                [
-                    ("code", code),
-                    ("message", message),
-                    ("orderId", payment.order_id),
-                ]
-                .to_vec(),
-            )
+            let mut answers = refusal("REJECT_CARD_COMPANY");
+            answers.push(("orderId", payment.order_id));
+            (fail, answers)
         }
+        // The provider names no order here.
+        Decision::Close => (fail, refusal("PAY_PROCESS_CANCELED")),
     };
     target.query_pairs_mut().extend_pairs(answers);
     Redirect::to(target.as_str()).into_response()

@@ -1,19 +1,22 @@
-//! Accepts connections, and closes one without a byte when an answer is marked as [`Cut`].
+//! Accepts connections. An answer marked as [`Cut`] closes one without a byte; one marked as [`Twice`] is written twice.
+
+mod echo;
 
 use std::io::{Error, ErrorKind};
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use crate::api::Cut;
+use crate::api::{Cut, Twice};
+use echo::{Echo, EchoingStream};
 
 /// Serves until it is dropped, and with it every connection.
 pub(crate) async fn serve(listener: TcpListener, router: Router) {
@@ -25,25 +28,48 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let router = router.clone();
-        let service = tower::service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
-            async move {
-                let response = router
-                    .oneshot(request.map(Body::new))
-                    .await
-                    .map_err(Error::other)?;
-                match response.extensions().get::<Cut>() {
-                    Some(Cut) => Err(Error::from(ErrorKind::ConnectionAborted)),
-                    None => Ok(response),
-                }
-            }
-        });
-        let connection = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        connections.spawn(async move {
-            // A broken connection is often what was asked for.
-            let _ = connection.await;
-        });
+        connections.spawn(connection(stream, router.clone()));
     }
+}
+
+async fn connection(stream: TcpStream, router: Router) {
+    let (stream, echo) = EchoingStream::new(stream);
+    let service = tower::service_fn(move |request: Request<Incoming>| {
+        let (router, echo) = (router.clone(), echo.clone());
+        async move {
+            let answered = router.oneshot(request.map(Body::new)).await;
+            let response = answered.map_err(Error::other)?;
+            if response.extensions().get::<Cut>().is_some() {
+                return Err(Error::from(ErrorKind::ConnectionAborted));
+            }
+            if response.extensions().get::<Twice>().is_some() {
+                return twice(response, &echo).await;
+            }
+            Ok(response)
+        }
+    });
+    let served = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    // A broken connection is often what was asked for.
+    let _ = served.await;
+}
+
+/// The answer, of which a copy follows on the connection.
+async fn twice(response: Response<Body>, echo: &Echo) -> Result<Response<Body>, Error> {
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(Error::other)?;
+    let mut copy = format!(
+        "HTTP/1.1 {}\r\ncontent-length: {}\r\n",
+        head.status,
+        body.len()
+    )
+    .into_bytes();
+    for (name, value) in &head.headers {
+        if name != axum::http::header::CONTENT_LENGTH {
+            copy.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+    }
+    copy.extend([b"\r\n", body.as_ref()].concat());
+    echo.follow_with(copy);
+    Ok(Response::from_parts(head, Body::from(body)))
 }

@@ -1,6 +1,7 @@
 //! Webhooks: what the shop hears, again and again until it answers 200.
 //!
-//! Unsigned, as the provider's are. First attempts keep the order of the changes; repetitions come when they come.
+//! Unsigned, as the provider's are. First attempts keep the order of the changes, unless they are asked to come in
+//! disorder; repetitions come when they come.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The most deliveries that wait for a repetition at once.
 const MAX_WAITING: usize = 1_000;
 
+/// The most webhooks that are held back to be put out of order.
+const MAX_BURST: usize = 1_000;
+
 /// An attempt to tell the shop.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,21 +53,47 @@ pub(crate) async fn deliver(state: Arc<State>, mut notices: mpsc::Receiver<(Unix
     };
     let waiting = Arc::new(Semaphore::new(MAX_WAITING));
     let mut repetitions = tokio::task::JoinSet::new();
-    while let Some((now_ms, notice)) = notices.recv().await {
-        while repetitions.try_join_next().is_some() {}
-        let (body, id) = (notice.body(now_ms), random::hex(16));
-        if attempt(&state, &url, &body, &id, 0).await == Some(200) {
-            continue;
-        }
-        let Ok(permit) = Arc::clone(&waiting).try_acquire_owned() else {
-            continue;
+    while let Some(first) = notices.recv().await {
+        let (told, times) = match state.settings.webhook_disorder {
+            None => (vec![first], 1),
+            Some(quiet) => (newest_first(first, &mut notices, quiet).await, 2),
         };
-        let (state, url) = (Arc::clone(&state), url.clone());
-        repetitions.spawn(async move {
-            let _permit = permit;
-            repeat(&state, &url, &body, &id).await;
-        });
+        for (now_ms, notice) in told {
+            while repetitions.try_join_next().is_some() {}
+            let (body, id) = (notice.body(now_ms), random::hex(16));
+            let mut heard = false;
+            for _ in 0..times {
+                heard |= attempt(&state, &url, &body, &id, 0).await == Some(200);
+            }
+            if heard {
+                continue;
+            }
+            let Ok(permit) = Arc::clone(&waiting).try_acquire_owned() else {
+                continue;
+            };
+            let (state, url) = (Arc::clone(&state), url.clone());
+            repetitions.spawn(async move {
+                let _permit = permit;
+                repeat(&state, &url, &body, &id).await;
+            });
+        }
     }
+}
+
+/// What comes until nothing came for so long, in reverse.
+async fn newest_first(
+    first: (UnixMs, Notice),
+    notices: &mut mpsc::Receiver<(UnixMs, Notice)>,
+    quiet: Duration,
+) -> Vec<(UnixMs, Notice)> {
+    let mut burst = vec![first];
+    while burst.len() < MAX_BURST
+        && let Ok(Some(next)) = tokio::time::timeout(quiet, notices.recv()).await
+    {
+        burst.push(next);
+    }
+    burst.reverse();
+    burst
 }
 
 async fn repeat(state: &State, url: &str, body: &Value, id: &str) {

@@ -1,6 +1,9 @@
 /** The admin calls of a Ticketon server, with the operator's key. */
 
 const KEY_NAME = 'ticketon.operatorKey';
+const ANSWER_WITHIN_MS = 10_000;
+/** For calls that wait for the payment provider: its time-out, and that of the lease before it. */
+const PROVIDER_WITHIN_MS = 70_000;
 
 /** Takes the key from the address's fragment, which it clears, or from this tab's memory. */
 export function takeKey() {
@@ -79,14 +82,14 @@ export class AdminClient {
 
   /** Asks the payment provider now. */
   retryOrder(orderId) {
-    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/retry`);
+    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/retry`, undefined, PROVIDER_WITHIN_MS);
   }
 
   refundOrder(orderId, { tickets, reason }) {
-    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/refund`, { tickets, reason });
+    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/refund`, { tickets, reason }, PROVIDER_WITHIN_MS);
   }
 
-  async #call(method, path, body) {
+  async #call(method, path, body, withinMs = ANSWER_WITHIN_MS) {
     let response;
     try {
       response = await fetch(path, {
@@ -99,7 +102,7 @@ export class AdminClient {
         body: body === undefined ? undefined : JSON.stringify(body),
         credentials: 'omit',
         cache: 'no-store',
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(withinMs),
       });
     } catch (cause) {
       throw new Refused(0, { detail: String(cause.message ?? cause) });

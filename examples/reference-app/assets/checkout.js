@@ -9,20 +9,25 @@ import { formatClock } from '/ticketon/texts.js';
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
 import {
-  app, button, client, eventOf, eventTime, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText, waitPath,
+  app, button, client, eventOf, eventTime, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText, shortened, waitPath,
 } from './purchase.js';
+import { TossWindow, WindowProblem } from './toss-window.js';
 
 const RETRY_MS = 3_000;
 const HURRY_MS = 60_000;
+/** The longest name of an order that a provider takes. */
+const ORDER_NAME_CHARS = 100;
 /** Notes that go by themselves. */
 const PASSING = ['network', 'busy'];
 
 const byId = (id) => document.getElementById(id);
-const { eventId, holdId } = byId('checkout').dataset;
+const { eventId, holdId, tossScript } = byId('checkout').dataset;
+/** The provider's own window, where buyers pay in one. */
+const tossWindow = tossScript ? new TossWindow(tossScript) : null;
 const address = new URL(location.href);
 
-/** `state`: loading, ready, leaving, ended. */
-const now = { state: 'loading', order: null, longestMs: 0, note: address.searchParams.get('note'), problem: null, hurried: false };
+/** `state`: loading, ready, leaving, ended. `said` are the provider's words to a note. */
+const now = { state: 'loading', order: null, longestMs: 0, note: address.searchParams.get('note'), said: '', problem: null, hurried: false };
 let retry = 0;
 
 // Drawing -----------------------------------------------------------------------------------
@@ -46,7 +51,8 @@ function draw() {
   byId('ready').setAttribute('aria-busy', String(state === 'loading'));
   byId('back').href = seatsPath(eventId);
   byId('give-up').hidden = order === null;
-  const note = now.note && !ended ? text.notes[now.note] ?? '' : '';
+  const words = now.note && !ended ? text.notes[now.note] ?? '' : '';
+  const note = now.note === 'windowRefused' && now.said ? `${words} ${text.providerSays(now.said)}` : words;
   byId('note').hidden = note === '';
   setText(byId('note'), note);
   if (order) drawOrder(order);
@@ -130,10 +136,12 @@ function take(order) {
     return;
   }
   now.order = order;
-  now.state = 'ready';
+  // Whoever is on their way to pay is not called back.
+  if (now.state !== 'leaving') now.state = 'ready';
   if (PASSING.includes(now.note)) now.note = null;
   address.searchParams.set('order', orderId);
   history.replaceState(history.state, '', address);
+  if (opensWindow(order)) tossWindow.prepare();
   draw();
 }
 
@@ -158,11 +166,14 @@ function end(code) {
 
 // What the buyer does -----------------------------------------------------------------------
 
-function pay() {
+const opensWindow = ({ checkout }) => tossWindow !== null && checkout?.provider === 'toss' && !checkout.payUrl && Boolean(checkout.clientKey);
+
+async function pay() {
   // The second press of a double click finds it done.
   if (now.state !== 'ready') return;
-  const { orderId, amount, currency, checkout } = now.order;
-  if (!checkout?.payUrl) {
+  const { order } = now;
+  const { checkout } = order;
+  if (!checkout?.payUrl && !opensWindow(order)) {
     now.note = 'noPayPage';
     draw();
     return;
@@ -173,13 +184,41 @@ function pay() {
   address.searchParams.set('note', 'back');
   history.replaceState(history.state, '', address);
   draw();
-  const back = new URL('/pay/return', location.origin).href;
-  const orderName = `${localized(eventOf(eventId).title)} · ${app.text.ticketCount(now.order.seats.length)}`;
-  const window = new URL(checkout.payUrl, location.origin);
-  for (const [name, value] of Object.entries({
-    orderId, amount: String(amount), currency, orderName, returnUrl: '/pay/return', successUrl: back, failUrl: back,
-  })) window.searchParams.set(name, value);
-  location.assign(window);
+  if (checkout.payUrl) goToPage(order);
+  else await openWindow(order);
+}
+
+/** What a provider is asked to take, and where it leads back to. */
+function wanted({ orderId, amount, currency, seats }) {
+  const success = new URL('/pay/return', location.origin);
+  const fail = new URL(success);
+  // A provider may not name the order of a payment that came to nothing.
+  fail.searchParams.set('orderId', orderId);
+  const count = ` · ${app.text.ticketCount(seats.length)}`;
+  const orderName = shortened(localized(eventOf(eventId).title), ORDER_NAME_CHARS - count.length) + count;
+  return { orderId, amount, currency, orderName, successUrl: success.href, failUrl: fail.href };
+}
+
+function goToPage(order) {
+  const page = new URL(order.checkout.payUrl, location.origin);
+  for (const [name, value] of Object.entries({ ...wanted(order), returnUrl: '/pay/return' })) page.searchParams.set(name, String(value));
+  location.assign(page);
+}
+
+async function openWindow(order) {
+  try {
+    await tossWindow.pay(order.checkout.clientKey, wanted(order));
+    // It leads away from here.
+  } catch (problem) {
+    if (!(problem instanceof WindowProblem)) throw problem;
+    now.note = { closed: 'back', unreachable: 'noWindow', refused: 'windowRefused' }[problem.kind];
+    now.said = problem.words;
+    now.state = 'ready';
+    draw();
+    byId('pay').focus();
+    // Time went on while the window was open.
+    load();
+  }
 }
 
 async function giveUp() {

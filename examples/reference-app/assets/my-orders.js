@@ -43,7 +43,6 @@ function draw() {
   if (focused && document.activeElement === document.body) byId('orders').querySelector(`[data-order-id="${focused}"] summary`)?.focus();
   byId('more').hidden = now.next === null;
   drawEmpty(some);
-  dialog.draw();
 }
 
 function card(order) {

@@ -15,8 +15,8 @@ const KEPT_FILES = 'ticketon-tickets';
 const byId = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).get('order');
 
-/** `state`: loading, shown, saved, problem. */
-const now = { state: 'loading', tickets: [], next: null, savedAt: null, problem: null, isNew: false, shown: null };
+/** `state`: loading, shown, saved, problem. `saved` says why only what was kept is shown: network, busy, signedOut. */
+const now = { state: 'loading', tickets: [], next: null, savedAt: null, saved: null, problem: null, isNew: false, shown: null };
 let wakeLock = null;
 
 const codeUrl = ({ ticketId }) => `/tickets/${encodeURIComponent(ticketId)}/qr.svg`;
@@ -31,7 +31,7 @@ function draw() {
   const some = now.tickets.length > 0;
   byId('lead').hidden = !some;
   setText(byId('lead'), text.ticketsLead);
-  const note = now.state === 'saved' ? text.savedTickets(moment(now.savedAt)) : now.problem && some ? problemWords(now.problem).join('. ') : '';
+  const note = now.state === 'saved' ? text.savedTickets[now.saved](moment(now.savedAt)) : now.problem && some ? problemWords(now.problem).join('. ') : '';
   byId('note').hidden = note === '';
   setText(byId('note'), note);
   byId('groups').setAttribute('aria-busy', String(now.state === 'loading'));
@@ -183,12 +183,12 @@ async function load() {
     keep();
   } catch (problem) {
     if (!(problem instanceof PurchaseProblem)) throw problem;
-    const saved = problem.passes ? kept() : null;
-    if (problem.status === 401) {
-      // Whoever is nobody here yet has bought nothing here.
-      forget();
-      Object.assign(now, { state: 'shown', tickets: [], next: null, problem: null, isNew: true });
-    } else if (saved) Object.assign(now, { state: 'saved', tickets: saved.tickets, next: null, savedAt: saved.at, problem: null });
+    const signedOut = problem.status === 401;
+    const saved = problem.passes || signedOut ? kept() : null;
+    const why = signedOut ? 'signedOut' : problem.status === 0 ? 'network' : 'busy';
+    if (saved) Object.assign(now, { state: 'saved', tickets: saved.tickets, next: null, savedAt: saved.at, saved: why, problem: null });
+    // Whoever is nobody here yet has bought nothing here.
+    else if (signedOut) Object.assign(now, { state: 'shown', tickets: [], next: null, problem: null, isNew: true });
     else Object.assign(now, { state: 'problem', problem: problem.code });
   }
   draw();
@@ -240,15 +240,6 @@ function kept() {
   } catch {
     return null;
   }
-}
-
-function forget() {
-  try {
-    localStorage.removeItem(KEPT);
-  } catch {
-    // Nothing was kept.
-  }
-  globalThis.caches?.delete(KEPT_FILES).catch(() => {});
 }
 
 byId('more').addEventListener('click', more);

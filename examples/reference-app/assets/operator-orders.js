@@ -31,7 +31,7 @@ const dialog = new RefundDialog(byId('refund'), {
     byId('polite').textContent = now.outcome();
     read();
   },
-});
+}, (text) => text.operatorRefundWords);
 
 // The list ----------------------------------------------------------------------------------
 
@@ -54,7 +54,6 @@ function draw() {
   byId('calm').hidden = !now.answered || now.orders.length > 0;
   byId('more').hidden = now.next === null;
   keepFocus(byId('case'), drawCase);
-  dialog.draw();
 }
 
 /** Draws anew what may have the focus, and gives it back to what has the same name. */
@@ -296,6 +295,7 @@ function signOut() {
   keepKey(null);
   admin = null;
   now.keyRefused = true;
+  byId('refund').close();
   draw();
   byId('key').focus();
 }

@@ -14,7 +14,14 @@ const LONGEST_PAUSE_MS = 8_000;
 /** After so long, people are told that it takes longer. */
 const LONG_MS = 4_000;
 const GAVE_UP = ['userCanceled', 'PAY_PROCESS_CANCELED', 'USER_CANCEL'];
+/** Tickets that are not good any more. */
+const GIVEN_BACK = ['refunding', 'refunded'];
+/** Refusals of which the order says more. */
+const DECIDED_BY_ORDER = ['paymentDeclined', 'orderState'];
+/** States of an order in which its payment came to something. */
+const DECIDED = ['confirming', 'paid', 'partiallyRefunded', 'refunded', 'failed'];
 
+const isGood = ({ status }) => status === 'valid' || status === 'used';
 const byId = (id) => document.getElementById(id);
 const told = new URLSearchParams(location.search);
 const orderId = told.get('orderId') ?? '';
@@ -31,7 +38,7 @@ function draw() {
   const slow = performance.now() - now.began > LONG_MS;
   const [headline, detail] = {
     checking: slow || now.offline ? [text.stillChecking, text.stillCheckingDetail] : [text.checkingPayment, text.checkingDetail],
-    paid: [text.paid, text.paidDetail(order?.tickets.length ?? 0)],
+    paid: [text.paid, text.paidDetail(order?.tickets.filter(isGood).length ?? 0)],
     declined: [text.declined, text.declinedDetail],
     unpaid: [text.notPaid, text.notPaidDetail],
     refunded: [text.refundedTitle, text.refundedDetail],
@@ -58,7 +65,8 @@ function draw() {
   byId('lines').hidden = !shown;
   byId('total-line').hidden = !shown;
   if (shown) {
-    place(byId('lines'), order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId: order.eventId })));
+    const gone = new Map(order.tickets.filter(({ status }) => GIVEN_BACK.includes(status)).map(({ seat, status }) => [seat, status]));
+    place(byId('lines'), order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId: order.eventId, status: gone.get(seat.label) ?? null })));
     setText(byId('total'), money(order.amount, order.currency));
   }
   drawChoices(slow);
@@ -69,7 +77,7 @@ function drawChoices(slow) {
   const { state, order } = now;
   const orders = link('tk-plain', '/my/orders', text.seeOrders);
   const toCheckout = (words, note) => {
-    if (!order) return orders;
+    if (!order) return null;
     return link('tk-main', `${checkoutPath(order)}?order=${order.orderId}${note ? `&note=${note}` : ''}`, words);
   };
   const choices = {
@@ -106,15 +114,15 @@ function take(order) {
   now.order = order;
   now.offline = false;
   learnEvents([order.eventId], draw);
-  const open = order.refunds.some(({ status }) => status === 'requested');
   switch (order.status) {
     case 'paid':
     case 'partiallyRefunded':
-      settle('paid');
+      settle(order.tickets.some(isGood) ? 'paid' : 'givingBack');
       break;
     case 'failed':
       now.failure = order.failure ?? now.failure;
-      settle(open ? 'givingBack' : 'declined');
+      // Charged after all: that goes back, by an operator's hand if the provider refuses.
+      settle(order.refunds.length > 0 ? 'givingBack' : 'declined');
       break;
     case 'refunded':
       settle('refunded');
@@ -148,7 +156,15 @@ async function ask() {
   try {
     // While it is being confirmed, looking is enough; before that, it has to be asked for.
     const looks = paymentKey === null || now.order?.status === 'confirming';
-    take(looks ? await client.order(orderId) : await client.confirm({ orderId, paymentKey, amount }));
+    if (!looks) {
+      const answer = await client.confirm({ orderId, paymentKey, amount });
+      if (answer.status === 'confirming') {
+        take(answer);
+        return;
+      }
+    }
+    // The same request gets its first answer again, whatever became of the order since.
+    take(await client.order(orderId));
   } catch (problem) {
     if (!(problem instanceof PurchaseProblem)) throw problem;
     await refused(problem);
@@ -161,14 +177,23 @@ async function refused(problem) {
     later(problem.retryAfterMs);
     return;
   }
-  // The order says where its seats are, and whether somebody else decided it.
-  if (problem.status !== 401 && problem.code !== 'unknownOrder') now.order = await client.order(orderId).catch(() => null);
-  const decided = ['confirming', 'paid', 'partiallyRefunded', 'refunded'];
-  if (problem.code === 'orderState' && decided.includes(now.order?.status)) {
+  // The order says where its seats are, and what became of it since.
+  if (problem.status !== 401 && problem.code !== 'unknownOrder' && orderId !== '') {
+    try {
+      now.order = await client.order(orderId);
+    } catch (unseen) {
+      if (unseen.passes && DECIDED_BY_ORDER.includes(problem.code)) {
+        await refused(unseen);
+        return;
+      }
+      now.order = null;
+    }
+  }
+  if (now.order) learnEvents([now.order.eventId], draw);
+  if (now.order && DECIDED_BY_ORDER.includes(problem.code) && DECIDED.includes(now.order.status)) {
     take(now.order);
     return;
   }
-  if (now.order) learnEvents([now.order.eventId], draw);
   if (problem.code === 'paymentDeclined') {
     now.failure = now.order?.failure ?? { message: problem.detail };
     settle('declined');
@@ -180,17 +205,22 @@ async function refused(problem) {
 
 /** The buyer came back without paying: what they came from is where they go on. */
 async function cameBack(code) {
+  const failure = GAVE_UP.includes(code) ? null : { code, message: told.get('message') ?? '' };
+  now.failure = failure;
+  if (orderId === '') {
+    settle(failure === null ? 'unpaid' : 'declined');
+    return;
+  }
   try {
     const order = await client.order(orderId);
-    if (order.status === 'pending' && GAVE_UP.includes(code)) {
+    if (order.status === 'pending' && failure === null) {
       location.replace(`${checkoutPath(order)}?order=${order.orderId}&note=back`);
       return;
     }
-    now.failure = GAVE_UP.includes(code) ? null : { code, message: told.get('message') ?? '' };
     now.order = order;
     learnEvents([order.eventId], draw);
     if (order.status !== 'pending') take(order);
-    else settle(now.failure === null ? 'unpaid' : 'declined');
+    else settle('declined');
   } catch (problem) {
     await refused(problem);
   }

@@ -88,6 +88,18 @@ export function seatName(label, eventId) {
     : words.seatName({ area: { name: area }, seat: place });
 }
 
+/** At most so many UTF-16 units of a text, cut between what people see as characters; an ellipsis says so. */
+export function shortened(words, most) {
+  if (words.length <= most) return words;
+  const characters = Intl.Segmenter ? Array.from(new Intl.Segmenter().segment(words), ({ segment }) => segment) : [...words];
+  let kept = '';
+  for (const character of characters) {
+    if (kept.length + character.length >= most) break;
+    kept += character;
+  }
+  return `${kept.trimEnd()}…`;
+}
+
 // Pieces ------------------------------------------------------------------------------------
 
 /** A row of an order: the seat, its grade, its price, and what else there is to say. */

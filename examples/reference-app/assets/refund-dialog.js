@@ -1,12 +1,18 @@
-/** Asks which tickets are given back and why, says how much that is, and gives them back. */
+/**
+ * Asks which tickets are given back and why, says how much that is, and gives them back.
+ *
+ * It is of the order and the language that it was opened with: whatever the page behind learns, nothing moves under
+ * the hands of whoever types in it.
+ */
 
-import { app, button, element, learnEvents, money, problemWords, seatLine, setText } from './purchase.js';
+import { app, button, element, learnEvents, money, problemWords, seatLine, seatName, setText } from './purchase.js';
 
 const OTHER = -1;
 
 export class RefundDialog {
   #dialog;
   #calls;
+  #words;
   #order = null;
   #chosen = new Set();
   #why = 0;
@@ -14,10 +20,14 @@ export class RefundDialog {
   #trouble = null;
   #parts = null;
 
-  /** `calls.refund(order, {tickets, reason})` gives them back; `calls.done(order, amount)` hears of it. */
-  constructor(dialog, calls) {
+  /**
+   * `calls.refund(order, {tickets, reason})` gives them back; `calls.done(order, amount)` hears of it. `words(text)` are
+   * those that differ for whoever gives back what somebody else bought.
+   */
+  constructor(dialog, calls, words = () => ({})) {
     this.#dialog = dialog;
     this.#calls = calls;
+    this.#words = words;
     dialog.addEventListener('cancel', (event) => {
       // What is on its way to the server is waited for.
       if (this.#busy) event.preventDefault();
@@ -32,7 +42,11 @@ export class RefundDialog {
     this.#trouble = null;
     this.#build();
     this.#dialog.showModal();
-    learnEvents([order.eventId], () => this.draw());
+    learnEvents([order.eventId], () => this.#nameSeats());
+  }
+
+  #text() {
+    return { ...app.text, ...this.#words(app.text) };
   }
 
   #good() {
@@ -43,18 +57,17 @@ export class RefundDialog {
     return this.#good().filter(({ ticketId }) => this.#chosen.has(ticketId)).reduce((sum, { price }) => sum + price, 0);
   }
 
-  /** Writes everything in the language of now; what was chosen stays. */
-  draw() {
+  /** Writes what the seats are called, once that is known; all else stays as it is, with the focus and what is typed. */
+  #nameSeats() {
     if (this.#order === null || !this.#dialog.open) return;
-    const { other } = this.#parts;
-    const written = other.value;
-    this.#build();
-    this.#parts.other.value = written;
-    this.#update();
+    for (const [at, { seat }] of this.#good().entries()) {
+      const name = this.#parts.form.querySelectorAll('.refund-ticket .line-seat')[at];
+      if (name) setText(name, seatName(seat, this.#order.eventId));
+    }
   }
 
   #build() {
-    const { text } = app;
+    const text = this.#text();
     const form = element('form', 'refund-form');
     form.noValidate = true;
     const title = element('h2', '', text.refundTitle);
@@ -122,11 +135,11 @@ export class RefundDialog {
   }
 
   #said() {
-    return this.#why === OTHER ? this.#parts.other.value.trim() : app.text.refundReasons[this.#why];
+    return this.#why === OTHER ? this.#parts.other.value.trim() : this.#text().refundReasons[this.#why];
   }
 
   #update() {
-    const { text } = app;
+    const text = this.#text();
     const { other, amount, trouble, go, keep, form } = this.#parts;
     const words = money(this.#amount(), this.#order.currency);
     other.hidden = this.#why !== OTHER;

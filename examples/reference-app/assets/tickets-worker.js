@@ -1,7 +1,7 @@
 /**
  * Keeps the tickets page and its codes in this browser, for entrances where no network is left.
  *
- * The network comes first; what it gave last is shown when it gives nothing.
+ * The network comes first; what it gave last is shown when it gives nothing, or nothing that says anything.
  */
 
 const CACHE = 'ticketon-tickets';
@@ -13,13 +13,23 @@ const isKept = ({ pathname }) => pathname === '/my/tickets' || pathname.startsWi
 /** The page is one, whichever order it was opened for. */
 const nameOf = (url) => (url.pathname === '/my/tickets' ? url.origin + url.pathname : url.href);
 
-async function fetched(request, name) {
-  const response = await fetch(request, { signal: AbortSignal.timeout(WAIT_MS) });
+/** What says nothing of the ticket: a proxy's or a busy server's answer, and that this browser is not signed in. */
+const isNoAnswer = ({ status }) => status >= 500 || status === 429 || status === 401;
+
+async function answer(request, name) {
   const cache = await caches.open(CACHE);
-  if (response.ok) await cache.put(name, response.clone());
-  // A code that is refused now is not shown later.
-  else if (response.status === 401 || response.status === 404 || response.status === 409) await cache.delete(name);
-  return response;
+  try {
+    const response = await fetch(request, { signal: AbortSignal.timeout(WAIT_MS) });
+    if (isNoAnswer(response)) return (await cache.match(name)) ?? response;
+    if (response.ok) await cache.put(name, response.clone());
+    // A code that is refused now is not shown later.
+    else if (response.status === 404 || response.status === 409) await cache.delete(name);
+    return response;
+  } catch (cause) {
+    const kept = await cache.match(name);
+    if (kept) return kept;
+    throw cause;
+  }
 }
 
 self.addEventListener('install', () => self.skipWaiting());
@@ -28,9 +38,5 @@ self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== location.origin || !isKept(url)) return;
-  event.respondWith(fetched(request, nameOf(url)).catch(async (cause) => {
-    const kept = await (await caches.open(CACHE)).match(nameOf(url));
-    if (kept) return kept;
-    throw cause;
-  }));
+  event.respondWith(answer(request, nameOf(url)));
 });

@@ -27,6 +27,7 @@ use crate::demo::Crowd;
 use crate::limits::{Gate, Limit};
 use crate::operator::{VisitorState, visitors};
 use crate::proxies::Proxies;
+use crate::toss_window::TossWindow;
 use crate::{events, limits, pages, telemetry};
 
 /// What the routes need.
@@ -39,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) purchases: Purchases,
     /// Payments without money, if those are used.
     pub(crate) sandbox: Option<Sandbox>,
+    /// The payment window of Toss Payments, if buyers pay there.
+    pub(crate) toss_window: Option<TossWindow>,
     /// What this process does.
     pub(crate) role: Role,
     /// The operator's key.
@@ -142,7 +145,7 @@ fn for_visitors(parts: &Parts) -> Router {
         .merge(waiting)
         // Anybody.
         .merge(ticketon_axum::routes_of(page))
-        .merge(pages::public())
+        .merge(pages::public(parts.toss_window.clone()))
         .route("/auth/guest", guests_are_made)
         .layer(GuestIdentity::new(guests).recognize_only())
 }

@@ -15,6 +15,7 @@ mod proxies;
 mod shop;
 mod sold_before;
 mod telemetry;
+mod toss_window;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -117,6 +118,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         seats: seats.clone(),
         purchases: purchases.clone(),
         sandbox: payments.sandbox,
+        toss_window: payments.window,
         role: args.role,
         admin_token,
         secure_cookies: args.secure_cookies,

@@ -8,10 +8,11 @@ use axum::{Json, Router};
 use ticketon_axum::{Problem, into_response};
 use ticketon_domain::seat::Seats;
 use ticketon_queue::EventId;
-use ticketon_queue::http::{Code, Problem as CoreProblem, percent_encode};
+use ticketon_queue::http::{Body, Code, Problem as CoreProblem, percent_encode};
 use ticketon_queue::page::{file, fill, html};
 
 use crate::events;
+use crate::toss_window::TossWindow;
 
 /// The files under `/assets/`.
 const ASSETS: &[(&str, &[u8])] = &[
@@ -55,6 +56,7 @@ const ASSETS: &[(&str, &[u8])] = &[
         "refund-dialog.js",
         include_bytes!("../assets/refund-dialog.js"),
     ),
+    ("toss-window.js", include_bytes!("../assets/toss-window.js")),
 ];
 const HOME: &str = include_str!("../assets/home.html");
 const EVENT: &str = include_str!("../assets/event.html");
@@ -71,13 +73,14 @@ const TICKETS_WORKER: (&str, &[u8]) = (
     include_bytes!("../assets/tickets-worker.js"),
 );
 
-/// Pages that anybody may read.
-pub(crate) fn public() -> Router {
+/// Pages that anybody may read. The checkout opens the payment window, if there is one.
+pub(crate) fn public(toss_window: Option<TossWindow>) -> Router {
+    let checkout = get(checkout).with_state(toss_window);
     Router::new()
         .route("/", fixed(HOME))
         .route("/e/{event_id}", get(event))
         // What they show, they ask for by calls, each of which has its own rule.
-        .route("/checkout/{event_id}/{hold_id}", get(checkout))
+        .route("/checkout/{event_id}/{hold_id}", checkout)
         .route("/pay/return", fixed(PAY_RETURN))
         .route("/my/tickets", fixed(MY_TICKETS))
         .route("/my/orders", fixed(MY_ORDERS))
@@ -124,28 +127,44 @@ async fn event(id: Path<String>) -> Response {
 }
 
 /// The checkout of a hold, which is looked for when the page makes its order.
-async fn checkout(Path((event, hold)): Path<(String, String)>) -> Response {
-    filled(CHECKOUT, event, &[("hold_id", &hold)])
+async fn checkout(
+    State(window): State<Option<TossWindow>>,
+    Path((event, hold)): Path<(String, String)>,
+) -> Response {
+    let script = window.as_ref().map_or("", TossWindow::script);
+    match filled(
+        CHECKOUT,
+        event,
+        &[("hold_id", &hold), ("toss_script", script)],
+    ) {
+        Ok(mut page) => {
+            if let Some(window) = window {
+                window.allow(&mut page);
+            }
+            into_response(page)
+        }
+        Err(problem) => problem.into_response(),
+    }
 }
 
 async fn page(template: &str, Path(id): Path<String>) -> Response {
-    filled(template, id, &[])
+    filled(template, id, &[]).map_or_else(Problem::into_response, into_response)
 }
 
 /// A page of an event.
-fn filled(template: &str, event: String, more: &[(&str, &str)]) -> Response {
-    match EventId::new(event) {
-        Ok(event) => {
-            let title = events::english_title(&event);
-            let mut values = vec![
-                ("event_id", event.as_str()),
-                ("event_title", title.as_str()),
-            ];
-            values.extend(more);
-            into_response(html(fill(template, &values)))
-        }
-        Err(error) => Problem(CoreProblem::from(&error)).into_response(),
-    }
+fn filled(
+    template: &str,
+    event: String,
+    more: &[(&str, &str)],
+) -> Result<http::Response<Body>, Problem> {
+    let event = EventId::new(event).map_err(|error| Problem(CoreProblem::from(&error)))?;
+    let title = events::english_title(&event);
+    let mut values = vec![
+        ("event_id", event.as_str()),
+        ("event_title", title.as_str()),
+    ];
+    values.extend(more);
+    Ok(html(fill(template, &values)))
 }
 
 fn asset(headers: &HeaderMap, name: &str) -> Response {

@@ -13,6 +13,7 @@ use ticketon_domain::seat::Seats;
 use ticketon_queue::WaitingQueue;
 
 use crate::args::Secret;
+use crate::toss_window::TossWindow;
 
 /// Who takes the money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,7 +40,8 @@ pub(crate) struct PaymentArgs {
     )]
     pub(crate) toss_secret_key: Option<Secret>,
 
-    /// The public key of Toss Payments, which browsers get.
+    /// The public key of Toss Payments, with which browsers open the payment window: test_ck_... or live_ck_..., not
+    /// that of the payment widget.
     #[arg(long, env = "TICKETON_TOSS_CLIENT_KEY", value_name = "KEY")]
     pub(crate) toss_client_key: Option<String>,
 
@@ -52,7 +54,17 @@ pub(crate) struct PaymentArgs {
     )]
     pub(crate) toss_url: String,
 
-    /// A page where browsers pay, if it is not Toss's own window: it gets orderId, amount, orderName, successUrl and
+    /// The script that opens Toss's payment window. The checkout may load from its origin, for tosspayments.com from all
+    /// of that domain.
+    #[arg(
+        long,
+        env = "TICKETON_TOSS_SDK_URL",
+        default_value = "https://js.tosspayments.com/v2/standard",
+        value_name = "URL"
+    )]
+    pub(crate) toss_sdk_url: String,
+
+    /// A page where browsers pay in place of Toss's own window: it gets orderId, amount, orderName, successUrl and
     /// failUrl.
     #[arg(long, env = "TICKETON_TOSS_PAY_URL", value_name = "URL")]
     pub(crate) toss_pay_url: Option<String>,
@@ -88,6 +100,8 @@ pub(crate) struct Payments {
     pub(crate) provider: Arc<dyn PaymentProvider>,
     /// The sandbox, if it is that: it has a page.
     pub(crate) sandbox: Option<Sandbox>,
+    /// The payment window of Toss Payments, if buyers pay there.
+    pub(crate) window: Option<TossWindow>,
 }
 
 impl PaymentArgs {
@@ -116,12 +130,14 @@ impl PaymentArgs {
                 Ok(Payments {
                     provider: Arc::new(sandbox.clone()),
                     sandbox: Some(sandbox),
+                    window: None,
                 })
             }
             Provider::Toss => {
                 let key = self.toss_secret_key.as_ref().ok_or(
                     "--payments toss needs --toss-secret-key (TICKETON_TOSS_SECRET_KEY), like test_sk_... or live_sk_...",
                 )?;
+                let window = self.toss_window()?;
                 let mut toss = TossPayments::builder(key.expose())
                     .base_url(&self.toss_url)
                     .read_timeout(std::time::Duration::from_secs(self.toss_timeout));
@@ -137,8 +153,28 @@ impl PaymentArgs {
                 Ok(Payments {
                     provider: Arc::new(toss),
                     sandbox: None,
+                    window,
                 })
             }
+        }
+    }
+
+    /// How buyers open Toss's payment window; `None` when they pay on a page, or cannot pay in a browser.
+    fn toss_window(&self) -> Result<Option<TossWindow>, String> {
+        if self.toss_pay_url.is_some() {
+            return Ok(None);
+        }
+        match self.toss_client_key.as_deref() {
+            None => {
+                tracing::warn!(target: "ticketon::app",
+                    "nobody can pay in a browser: --payments toss needs --toss-client-key (TICKETON_TOSS_CLIENT_KEY) for that, like test_ck_... or live_ck_...");
+                Ok(None)
+            }
+            Some(key) if key.starts_with("test_gck") || key.starts_with("live_gck") => Err(
+                "--toss-client-key (TICKETON_TOSS_CLIENT_KEY) is a key of the payment widget, which opens no payment window: expected one like test_ck_... or live_ck_..., with its secret key"
+                    .to_owned(),
+            ),
+            Some(_) => TossWindow::new(&self.toss_sdk_url).map(Some),
         }
     }
 

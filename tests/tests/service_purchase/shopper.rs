@@ -42,12 +42,19 @@ impl Deref for Shopper {
 }
 
 impl Shopper {
-    /// Comes through the waiting room to the map.
-    pub(crate) async fn arrive(base_url: &str, language: &str, device: Device) -> Self {
+    /// Somebody who is nowhere yet.
+    pub(crate) async fn new(base_url: &str, language: &str, device: Device) -> Self {
         Self {
-            buyer: Buyer::arrive(base_url, language, device).await,
+            buyer: Buyer::new(base_url, language, device).await,
             base_url: base_url.to_owned(),
         }
+    }
+
+    /// Comes through the waiting room to the map.
+    pub(crate) async fn arrive(base_url: &str, language: &str, device: Device) -> Self {
+        let shopper = Self::new(base_url, language, device).await;
+        shopper.come_in().await;
+        shopper
     }
 
     /// Holds two seats of the third row, and goes on to pay for them.

@@ -262,3 +262,35 @@ async fn a_provider_that_is_gone_is_unknown() {
             .contains(request.key.as_str())
     );
 }
+
+/// The answer of one call is no answer of the next, whatever that asks.
+#[tokio::test]
+async fn a_second_answer_answers_nothing() {
+    let shop = Shop::open().await;
+    let twice = |call| Fault {
+        call,
+        ..Fault::new(Kind::AnswersTwice)
+    };
+    for call in [Call::Query, Call::Confirm, Call::Cancel] {
+        shop.fake.fault(&twice(call)).await;
+    }
+    let request = shop.authorized(1_000).await;
+    // Each of these asks at once after one that was answered twice, and the other answer would fit it.
+    let found = shop.toss.payment(&request.key).await.unwrap().unwrap();
+    assert_eq!(found.status, PaymentStatus::Pending);
+    let paid = shop.toss.confirm(&request).await.unwrap();
+    assert_eq!((paid.status, paid.balance), (PaymentStatus::Done, 1_000));
+    let back = shop
+        .toss
+        .cancel(&cancel(&request.key, Some(400), "refund"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (back.status, back.balance),
+        (PaymentStatus::PartiallyCanceled, 600)
+    );
+    let other = shop.fake.pay(&crate::order(2).to_string(), 500).await;
+    let other = ticketon_domain::purchase::PaymentKey::new(&other).unwrap();
+    let found = shop.toss.payment(&other).await.unwrap().unwrap();
+    assert_eq!((found.key, found.status), (other, PaymentStatus::Pending));
+}

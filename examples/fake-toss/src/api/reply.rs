@@ -15,6 +15,10 @@ use crate::random;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut;
 
+/// Marks an answer that is sent twice, one right behind the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Twice;
+
 /// The size of a huge answer.
 const HUGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -59,6 +63,11 @@ pub(super) async fn faulty(answer: &Answer, fault: Option<&Fault>, language: Lan
         )
             .into_response(),
         Kind::OtherPayment => other(answer, language),
+        Kind::AnswersTwice => {
+            let mut response = answered(answer, language);
+            response.extensions_mut().insert(Twice);
+            response
+        }
         // The caller's leaving ends it.
         Kind::Hang => std::future::pending().await,
     }

@@ -6,6 +6,7 @@
 )]
 
 mod cancels;
+mod connection;
 mod deposits;
 mod idempotency;
 mod page;

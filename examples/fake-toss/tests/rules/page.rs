@@ -69,6 +69,34 @@ async fn declining_sends_the_buyer_back_with_the_reason() {
 }
 
 #[tokio::test]
+async fn closing_the_window_names_no_order_and_leaves_it_to_be_paid() {
+    let toss = started().await;
+    let html = html(&toss).await;
+    let (key, target) = decide(&toss, &html, "decision=close").await;
+    assert!(
+        target.starts_with("http://shop.example/no?code=PAY_PROCESS_CANCELED&message="),
+        "{target}"
+    );
+    assert!(!target.contains("orderId"), "{target}");
+    assert_eq!(look(&toss, &key).await.1["status"], "READY");
+    // The same order, in another window.
+    let html = self::html(&toss).await;
+    let (key, _) = decide(&toss, &html, "decision=approve").await;
+    let (status, paid) = confirm(&toss, &key, "order-1", 12_000, "").await;
+    assert_eq!(status, 200, "{paid}");
+}
+
+#[tokio::test]
+async fn the_script_opens_the_page() {
+    let toss = started().await;
+    let (status, script) = toss.text("GET", "/v2/standard", "").await;
+    assert_eq!(status, 200);
+    for name in ["TossPayments", "ANONYMOUS", "requestPayment", "USER_CANCEL"] {
+        assert!(script.contains(name), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn trouble_can_be_chosen() {
     let toss = started().await;
     let html = html(&toss).await;

@@ -124,6 +124,28 @@ async fn what_is_not_heard_comes_again_under_its_name() {
 }
 
 #[tokio::test]
+async fn disorder_sends_the_newest_first_and_each_twice() {
+    let mut shop = Shop::open(0).await;
+    let settings = Settings {
+        webhook_url: Some(shop.url.clone()),
+        webhook_disorder: Some(Duration::from_millis(300)),
+        ..Settings::default()
+    };
+    let toss = FakeToss::start(settings).await.unwrap();
+    let key = toss.pay("order-1", 1_000).await;
+    confirm(&toss, &key, "order-1", 1_000, "").await;
+    let (status, _) = crate::cancel(&toss, &key, json!({ "cancelReason": "rain" }), "").await;
+    assert_eq!(status, 200);
+    let heard = shop.heard(4).await;
+    let statuses: Vec<&Value> = heard
+        .iter()
+        .map(|(_, _, body)| &body["data"]["status"])
+        .collect();
+    assert_eq!(statuses, ["CANCELED", "CANCELED", "DONE", "DONE"]);
+    assert!(heard[0].0 == heard[1].0 && heard[1].0 != heard[2].0 && heard[2].0 == heard[3].0);
+}
+
+#[tokio::test]
 async fn odd_webhooks_are_sent_on_demand() {
     let mut shop = Shop::open(0).await;
     let toss = FakeToss::start(Settings::default()).await.unwrap();
