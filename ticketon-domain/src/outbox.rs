@@ -12,10 +12,14 @@ mod envelope;
 pub mod inbox;
 mod message;
 mod relay;
-mod store;
+pub(crate) mod span;
+pub(crate) mod store;
 
-pub use bus::{BusError, EventBus, PublishError};
+pub use bus::{BusError, EventBus, PublishError, Refused};
 pub use envelope::{Envelope, MAX_ENVELOPE_BYTES, TOPICS};
 pub use message::{Aggregate, NewMessage, OutboxMessage, SHARDS, shard_of};
 pub use relay::{Relay, RelayBuilder, RelayHealth, Wake};
-pub use store::{Backlog, Leased, MAX_READ, OutboxStore, Recorded, ShardLease};
+pub use store::{
+    Backlog, Leased, MAX_COUNTED, MAX_READ, MAX_REST_MS, OutboxStore, Parked, Recorded, Refusal,
+    ShardLease, Unpublished, Unreadable,
+};

@@ -13,6 +13,7 @@ use ticketon_domain::adapter::sandbox::{Sandbox, SandboxHttp};
 use ticketon_domain::http::{
     PurchaseAdminHttp, PurchaseHttp, ShopAdminHttp, ShopHttp, TossWebhookHttp,
 };
+use ticketon_domain::outbox::Relay;
 use ticketon_domain::page::SeatPage;
 use ticketon_domain::purchase::Purchases;
 use ticketon_domain::seat::Seats;
@@ -28,7 +29,7 @@ use crate::limits::{Gate, Limit};
 use crate::operator::{VisitorState, visitors};
 use crate::proxies::Proxies;
 use crate::toss_window::TossWindow;
-use crate::{events, limits, pages, telemetry};
+use crate::{events, limits, outbox, pages, telemetry};
 
 /// What the routes need.
 pub(crate) struct Parts {
@@ -38,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) seats: Seats,
     /// What is bought.
     pub(crate) purchases: Purchases,
+    /// What brings events to their bus.
+    pub(crate) relay: Arc<Relay>,
     /// Payments without money, if those are used.
     pub(crate) sandbox: Option<Sandbox>,
     /// The payment window of Toss Payments, if buyers pay there.
@@ -68,6 +71,7 @@ pub(crate) fn app(parts: &Parts) -> Router {
         queue: parts.queue.clone(),
         seats: parts.seats.clone(),
         purchases: parts.purchases.clone(),
+        relay: Arc::clone(&parts.relay),
         stopping: parts.stopping.clone(),
     };
     let metrics = parts.metrics.clone();
@@ -180,10 +184,12 @@ struct Ready {
     queue: WaitingQueue,
     seats: Seats,
     purchases: Purchases,
+    relay: Arc<Relay>,
     stopping: watch::Receiver<bool>,
 }
 
-/// Ready to take people: the store answers, and the process is not going away.
+/// Ready to take people: the store answers, and the process is not going away. How events fare is told, and no reason to
+/// send people elsewhere: they wait in the outbox.
 async fn is_ready(State(ready): State<Ready>) -> (StatusCode, Json<Value>) {
     let status = if *ready.stopping.borrow() {
         "stopping"
@@ -193,7 +199,11 @@ async fn is_ready(State(ready): State<Ready>) -> (StatusCode, Json<Value>) {
     {
         "storeUnavailable"
     } else {
-        return (StatusCode::OK, Json(json!({"status": "ready"})));
+        let events = outbox::state(&ready.relay.health());
+        return (
+            StatusCode::OK,
+            Json(json!({"status": "ready", "events": events})),
+        );
     };
     (
         StatusCode::SERVICE_UNAVAILABLE,

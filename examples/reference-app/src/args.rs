@@ -11,6 +11,7 @@ use ticketon_queue::http::AdminToken;
 use crate::audit::{AuditArgs, AuditCommand};
 use crate::database::DatabaseArgs;
 use crate::limits::Limit;
+use crate::outbox::{KafkaArgs, OutboxCommand};
 use crate::payments::PaymentArgs;
 use crate::proxies::Proxy;
 
@@ -27,6 +28,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) payments: PaymentArgs,
+
+    #[command(flatten)]
+    pub(crate) kafka: KafkaArgs,
 
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
@@ -132,6 +136,9 @@ pub(crate) enum Command {
     /// Look at the audit of orders, or seal it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at the events that wait, try refused ones again, or change where they go.
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
 }
 
 /// What a process does.

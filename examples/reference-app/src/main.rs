@@ -9,6 +9,7 @@ mod demo;
 mod events;
 mod limits;
 mod operator;
+mod outbox;
 mod pages;
 mod payments;
 mod proxies;
@@ -61,6 +62,10 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(Command::Audit(command)) = &args.command {
         return audit::run(command, &args.audit, &args.database).await;
     }
+    if let Some(Command::Outbox(command)) = &args.command {
+        return outbox::run(command, &args.database).await;
+    }
+    let bus = args.kafka.bus()?;
     let metrics = telemetry::start_metrics()?;
     let (admin_token, made_up) = args.admin_token()?;
     let keys = args.admission_keys()?;
@@ -102,8 +107,16 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let payments = args.payments.provider(&database, &seats)?;
     let (purchases, relay) = args
         .payments
-        .start(&database, &seats, &queue, args.database.keys()?, &payments)
+        .start(
+            &database,
+            &seats,
+            &queue,
+            args.database.keys()?,
+            &payments,
+            bus,
+        )
         .await?;
+    let relay = Arc::new(relay);
     let sealer = args.audit.start(&database, &args.database)?;
     let (stop, stopped) = watch::channel(false);
     let crowd = demo::Crowd::new(&queue, &seats, stopped.clone());
@@ -117,6 +130,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         queue: queue.clone(),
         seats: seats.clone(),
         purchases: purchases.clone(),
+        relay: Arc::clone(&relay),
         sandbox: payments.sandbox,
         toss_window: payments.window,
         role: args.role,
@@ -146,12 +160,13 @@ struct Handles {
     queue: WaitingQueue,
     seats: Seats,
     purchases: Purchases,
-    relay: Relay,
+    relay: Arc<Relay>,
     sealer: Option<Sealer>,
 }
 
 impl Handles {
-    /// Purchases before their relay and their sealer, so that what they did last is still told and sealed.
+    /// Purchases before their relay and their sealer, so that what they did last is still told, if the bus takes it within
+    /// seconds, and sealed.
     async fn shutdown(&self) {
         tokio::join!(
             self.queue.shutdown(),

@@ -1,9 +1,8 @@
-//! Who takes the money, and who hears of it: the sandbox by default, or Toss Payments; a bus in this process, or Kafka.
+//! Who takes the money: the sandbox by default, or Toss Payments.
 
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use ticketon_domain::adapter::memory::MemoryBus;
 use ticketon_domain::adapter::sandbox::Sandbox;
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::adapter::toss::TossPayments;
@@ -77,21 +76,6 @@ pub(crate) struct PaymentArgs {
     /// provider's time-out.
     #[arg(long, env = "TICKETON_PAYMENT_LEASE", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "SECONDS")]
     pub(crate) payment_lease: u64,
-
-    /// Kafka brokers that hear of every order, host:port[,host:port...]. Without them, whoever listens in this process does.
-    #[cfg(feature = "kafka")]
-    #[arg(long, env = "TICKETON_KAFKA_BROKERS", value_name = "BROKERS")]
-    pub(crate) kafka_brokers: Option<String>,
-
-    /// Make the topics that are missing, with so many partitions and replicas.
-    #[cfg(feature = "kafka")]
-    #[arg(
-        long,
-        env = "TICKETON_KAFKA_CREATE_TOPICS",
-        value_name = "PARTITIONS:REPLICAS",
-        value_parser = topics
-    )]
-    pub(crate) kafka_create_topics: Option<(u16, u16)>,
 }
 
 /// What purchases need besides the database.
@@ -181,7 +165,7 @@ impl PaymentArgs {
     /// Purchases over this database, and the relay of its outbox.
     ///
     /// # Errors
-    /// When the database or the brokers do not answer.
+    /// When the database does not answer.
     pub(crate) async fn start(
         &self,
         store: &SqlStore,
@@ -189,6 +173,7 @@ impl PaymentArgs {
         queue: &WaitingQueue,
         keys: Option<TicketKeys>,
         payments: &Payments,
+        bus: Arc<dyn EventBus>,
     ) -> Result<(Purchases, Relay), Box<dyn std::error::Error>> {
         let wake = Wake::new();
         let mut purchases = Purchases::builder_shared(
@@ -203,36 +188,10 @@ impl PaymentArgs {
             purchases = purchases.ticket_keys(keys);
         }
         let purchases = purchases.start().await?;
-        let relay = Relay::builder(Arc::new(store.clone()), self.bus().await?)
+        let relay = Relay::builder(Arc::new(store.clone()), bus)
             .clock(Arc::clone(seats.clock()))
             .wake(wake)
             .start();
         Ok((purchases, relay))
     }
-
-    #[cfg_attr(
-        not(feature = "kafka"),
-        allow(clippy::unused_async, reason = "Kafka is asked whether it answers")
-    )]
-    async fn bus(&self) -> Result<Arc<dyn EventBus>, Box<dyn std::error::Error>> {
-        #[cfg(feature = "kafka")]
-        if let Some(brokers) = &self.kafka_brokers {
-            let mut bus = ticketon_domain::adapter::kafka::KafkaBus::builder(brokers);
-            if let Some((partitions, replicas)) = self.kafka_create_topics {
-                bus = bus.create_topics(partitions, replicas);
-            }
-            let bus = bus.connect().await?;
-            return Ok(Arc::new(bus));
-        }
-        Ok(Arc::new(MemoryBus::new()))
-    }
-}
-
-/// Reads partitions and replicas of topics.
-#[cfg(feature = "kafka")]
-fn topics(text: &str) -> Result<(u16, u16), String> {
-    let read = |part: &str| part.parse().ok().filter(|count: &u16| *count > 0);
-    text.split_once(':')
-        .and_then(|(partitions, replicas)| Some((read(partitions)?, read(replicas)?)))
-        .ok_or_else(|| "expected partitions:replicas, like 12:3".to_owned())
 }

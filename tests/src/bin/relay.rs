@@ -20,8 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = SqlStore::connect(database).await?;
     let bus = KafkaBus::builder(broker)
         .deliver_within(Duration::from_secs(1))
-        .connect()
-        .await?;
+        .connect()?;
     let relay = Relay::builder(Arc::new(store), Arc::new(bus))
         .lease(Duration::from_secs(2))
         .poll(Duration::from_millis(20))

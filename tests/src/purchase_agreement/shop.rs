@@ -62,10 +62,11 @@ impl Books for ModelStore {
 impl Books for SqlStore {
     async fn drain(&self) -> Result<Vec<(Aggregate, u64)>, StoreError> {
         let mut heard = Vec::new();
-        let leased = self.lease("witness", START_MS, 1_000).await?;
+        let leased = self.lease("witness", None, START_MS, 1_000).await?;
         for lease in &leased.leases {
             loop {
-                let next = self.unpublished(lease.shard, 100).await?;
+                let next = self.unpublished(lease.shard, START_MS, 100).await?;
+                let next = next.messages;
                 if next.is_empty() {
                     break;
                 }

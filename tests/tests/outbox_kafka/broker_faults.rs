@@ -20,7 +20,7 @@ async fn relay(outbox: &Outbox, broker: &str) -> Relay {
         .create_topics(3, 1);
     Relay::builder(
         Arc::new(outbox.store.clone()),
-        Arc::new(bus.connect().await.unwrap()),
+        Arc::new(bus.connect().unwrap()),
     )
     .poll(Duration::from_millis(20))
     .retry_max(Duration::from_millis(500))
@@ -105,7 +105,6 @@ async fn a_broker_that_comes_back_without_its_memory_is_served_again() {
     eventually(SOON, || async { relay.health().trouble }).await;
     // It knows neither the topic nor the producer any more.
     broker.restart().await;
-    broker.create_topic(ORDERS, 3).await;
     outbox.until_empty().await;
     relay.shutdown().await;
     // All of the second events, and none of the first: those were acknowledged.
@@ -121,4 +120,43 @@ async fn a_broker_that_comes_back_without_its_memory_is_served_again() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_at_the_start_is_waited_for_and_given_its_topics() {
+    let mut outbox = Outbox::new(Kind::Sqlite).await;
+    let broker = KafkaBroker::builder();
+    let relay = relay(&outbox, &format!("127.0.0.1:{}", broker.port())).await;
+    outbox.write(0..COUNT).await;
+    let trouble = eventually(SOON, || async { relay.health().trouble }).await;
+    assert!(trouble.1.contains("unavailable"), "{trouble:?}");
+    assert_eq!(outbox.pending().await, COUNT);
+
+    let broker = broker.start().await;
+    outbox.until_empty().await;
+    eventually(SOON, || async { relay.health().trouble.is_none() }).await;
+    outbox.until_whole(&broker).await;
+    relay.shutdown().await;
+}
+
+#[tokio::test]
+async fn many_events_of_one_order_go_out_however_slow_the_broker_is() {
+    let builder = KafkaBroker::builder();
+    let proxy = SlowProxy::start(builder.port()).await;
+    let broker = builder.advertise(proxy.port()).start().await;
+    let mut outbox = Outbox::new(Kind::Sqlite).await;
+    let relay = relay(&outbox, &broker.bootstrap()).await;
+    outbox.write([1]).await;
+    outbox.until_empty().await;
+    // Each event is acknowledged in time; all of them take longer than a publication may.
+    proxy.delay(Duration::from_millis(150));
+    for _ in 0..40 {
+        outbox.write([1]).await;
+    }
+    outbox.until_empty().await;
+    proxy.delay(Duration::ZERO);
+    relay.shutdown().await;
+    let repeated = outbox.until_whole(&broker).await;
+    // At most the one that was on its way whenever a publication was cut off.
+    assert!(repeated <= 20, "{repeated} repetitions");
 }

@@ -39,7 +39,12 @@ async fn relays_die_and_sleep(kind: Kind) {
     println!("{repeated} repetitions");
 
     // Both gave everything back.
-    let free = outbox.store.lease("next", i64::MAX - 1, 1).await.unwrap();
+    let bus = outbox.store.bus().await.unwrap();
+    let free = outbox
+        .store
+        .lease("next", bus.as_deref(), i64::MAX - 1, 1)
+        .await
+        .unwrap();
     assert_eq!(free.share, 64, "a relay that ended is still counted");
 }
 
@@ -63,7 +68,9 @@ async fn a_relay_that_was_told_to_end_leaves_its_shards_at_once() {
     first.terminate();
     assert!(first.wait_exit(SOON).await.success());
     let now_ms = 0;
-    let leased = outbox.store.lease("next", now_ms, 1).await.unwrap();
+    let bus = outbox.store.bus().await.unwrap();
+    let leased = outbox.store.lease("next", bus.as_deref(), now_ms, 1);
+    let leased = leased.await.unwrap();
     assert_eq!(leased.leases.len(), 64, "they would have to lapse");
     eventually(SOON, || async { outbox.pending().await == 0 }).await;
     assert_eq!(

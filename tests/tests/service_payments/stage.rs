@@ -1,5 +1,6 @@
 //! A service of real processes over Redis, MariaDB and a provider that breaks down as told.
 
+use std::path::Path;
 use std::time::Duration;
 
 use fake_toss::fault::Fault;
@@ -9,13 +10,16 @@ use serde_json::{Value, json};
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::venue::{Layout, sample};
 use ticketon_tests::{
-    Answer, AppProcess, MariaDb, RedisServer, answer, eventually, speak_tls, workspace_bin,
+    Answer, AppBuilder, AppProcess, MariaDb, RedisServer, answer, eventually, speak_tls,
+    workspace_bin,
 };
 
 /// For what another process takes up after a lease, on a busy machine.
 pub(crate) const DECIDED: Duration = Duration::from_secs(60);
 pub(crate) const ADMIN_TOKEN: &str = "a-key-for-the-operator-of-a-test";
 const KEYS: &str = "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// What ties a request to what it caused.
+pub(crate) const CORRELATION: &str = "the-request-of-a-test";
 const EVENT: &str = "long-night";
 
 /// The servers; the processes are the test's.
@@ -23,7 +27,7 @@ pub(crate) struct Stage {
     pub(crate) redis: RedisServer,
     pub(crate) database: MariaDb,
     pub(crate) toss: FakeToss,
-    database_url: String,
+    pub(crate) database_url: String,
     database_name: String,
     http: Client,
 }
@@ -62,7 +66,14 @@ impl Stage {
 
     /// A process of the service; the first one puts the event on sale.
     pub(crate) async fn process(&self) -> AppProcess {
-        AppProcess::builder(workspace_bin("reference-app").await)
+        self.builder(workspace_bin("reference-app").await)
+            .start()
+            .await
+    }
+
+    /// This build of the service, on these servers.
+    pub(crate) fn builder(&self, program: impl AsRef<Path>) -> AppBuilder {
+        AppProcess::builder(program)
             .arg("--no-demo")
             .args(["--redis-url", &self.redis.url()])
             .env("TICKETON_DATABASE_URL", &self.database_url)
@@ -79,8 +90,6 @@ impl Stage {
             .env("TICKETON_ADMISSION_KEYS", KEYS)
             .env("TICKETON_TICKET_KEYS", KEYS)
             .ready_within(DECIDED)
-            .start()
-            .await
     }
 
     pub(crate) async fn put_on_sale(&self, app: &AppProcess) {
@@ -334,6 +343,7 @@ impl Stage {
         body: &Value,
     ) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, app.url(path));
+        request = request.header("x-correlation-id", CORRELATION);
         if !token.is_empty() {
             request = request.bearer_auth(token);
         }

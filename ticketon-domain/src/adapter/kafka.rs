@@ -8,10 +8,12 @@
 mod bus;
 mod consumer;
 mod context;
+mod membership;
 mod producer;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use bus::{KafkaBus, KafkaBusBuilder};
 pub use consumer::{KafkaConsumer, KafkaConsumerBuilder};

@@ -33,6 +33,7 @@ mod audit;
 mod catalog;
 mod connection;
 mod fault;
+mod inbox;
 mod ledger;
 mod migrate;
 #[cfg(feature = "mysql")]

@@ -10,6 +10,16 @@ pub trait EventBus: Send + Sync + std::fmt::Debug + 'static {
     /// Its name in logs and metrics.
     fn name(&self) -> &'static str;
 
+    /// Which bus it is, in all processes that publish to it and over restarts. An outbox belongs to the first bus that a relay
+    /// comes with, and relays with another one take nothing from it. `None`, for a bus that ends with its process, claims no
+    /// outbox and is served by those that nobody claimed.
+    ///
+    /// # Errors
+    /// [`BusError`] when that cannot be asked now.
+    async fn identity(&self) -> Result<Option<String>, BusError> {
+        Ok(Some(self.name().to_owned()))
+    }
+
     /// Publishes events; `Ok` means that all of them were acknowledged.
     ///
     /// Events with the same topic and key are published in the order of the slice: one is sent only after the one before it was
@@ -32,9 +42,20 @@ pub trait EventBus: Send + Sync + std::fmt::Debug + 'static {
 pub struct PublishError {
     /// The events that were, by their places in the slice.
     pub acknowledged: Vec<usize>,
-    /// What happened to the first that was not.
+    /// The events that the bus will not take as they are.
+    pub refused: Vec<Refused>,
+    /// What happened to the others that were not acknowledged; if there are none, why an event was refused.
     #[source]
     pub error: BusError,
+}
+
+/// An event that a bus will not take as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the slice.
+    pub place: usize,
+    /// What was seen, without secrets.
+    pub why: String,
 }
 
 /// Why a bus did not acknowledge an event.

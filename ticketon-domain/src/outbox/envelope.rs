@@ -134,9 +134,10 @@ impl Envelope {
     /// The JSON text.
     ///
     /// # Errors
-    /// [`FieldError`] if the payload is no JSON object, or the whole is larger than [`MAX_ENVELOPE_BYTES`].
+    /// [`FieldError`] if the aggregate's name could not be read again, the payload is no JSON object, or the whole is larger than [`MAX_ENVELOPE_BYTES`].
     pub fn to_json(&self) -> Result<String, FieldError> {
         let message = &self.message;
+        message.check()?;
         let (name, schema) = named_version(&message.kind);
         let no_object = || FieldError::new("payload", &message.payload, "a JSON object");
         let data: &RawValue = serde_json::from_str(&message.payload).map_err(|_| no_object())?;

@@ -80,7 +80,8 @@ pub type HandlerError = Box<dyn std::error::Error + Send + Sync>;
 /// What a consumer does with an event.
 #[async_trait]
 pub trait EventHandler: Send + Sync + 'static {
-    /// Handles one event. An error means that it is delivered again.
+    /// Handles one event. An error means that it is delivered again. The future may be dropped where it waits, when the event
+    /// becomes another member's to handle: it is delivered again there.
     ///
     /// # Errors
     /// Whatever kept it from being handled.
@@ -94,6 +95,8 @@ pub enum Received {
     Handled,
     /// It had been handled before, and was passed over.
     Seen,
+    /// It was handled here, and by somebody else while that took place: the effect may be there twice.
+    Repeated,
 }
 
 /// Why a delivery was not handled: it must be delivered again.
@@ -193,10 +196,15 @@ impl Once {
             event: event.id(),
             source,
         })?;
-        self.inbox
-            .handled(&self.consumer, event.aggregate(), event.version())
-            .await?;
-        Ok(Received::Handled)
+        let handled = self
+            .inbox
+            .handled(&self.consumer, event.aggregate(), event.version());
+        if handled.await? {
+            return Ok(Received::Handled);
+        }
+        tracing::warn!(target: "ticketon::inbox", consumer = self.consumer, event = event.id(),
+            "an event was handled twice at the same time");
+        Ok(Received::Repeated)
     }
 }
 

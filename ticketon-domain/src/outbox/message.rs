@@ -12,6 +12,8 @@ pub const SHARDS: u16 = 64;
 
 /// The longest type or id of an aggregate, in bytes.
 const MAX_NAME_BYTES: usize = 64;
+/// The longest correlation id, in bytes.
+const MAX_CORRELATION_BYTES: usize = 512;
 
 /// What a message is about: one aggregate, for example one order.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +23,7 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// An order, by its id.
+    /// An order, by its id. Whether the id is one shows when a message about it is written.
     #[must_use]
     pub fn order(id: impl fmt::Display) -> Self {
         Self {
@@ -35,9 +37,21 @@ impl Aggregate {
     /// # Errors
     /// [`FieldError`] unless the type has 1 to 64 letters `a` to `z` and the id 1 to 64 letters, digits, `-`, `_` or `.`.
     pub fn new(kind: impl Into<String>, id: impl Into<String>) -> Result<Self, FieldError> {
-        let (kind, id) = (kind.into(), id.into());
+        let aggregate = Self {
+            kind: Cow::Owned(kind.into()),
+            id: id.into(),
+        };
+        aggregate.check().map(|()| aggregate)
+    }
+
+    /// Whether it can be read again from what it displays as.
+    ///
+    /// # Errors
+    /// [`FieldError`], as of [`new`](Self::new).
+    pub fn check(&self) -> Result<(), FieldError> {
         let fits = |text: &str| (1..=MAX_NAME_BYTES).contains(&text.len());
-        if !fits(&kind) || !kind.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        let (kind, id) = (self.kind(), self.id());
+        if !fits(kind) || !kind.bytes().all(|byte| byte.is_ascii_lowercase()) {
             return Err(FieldError::new(
                 "aggregateType",
                 kind,
@@ -45,17 +59,14 @@ impl Aggregate {
             ));
         }
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if !fits(&id) || !id.bytes().all(allowed) {
+        if !fits(id) || !id.bytes().all(allowed) {
             return Err(FieldError::new(
                 "aggregateId",
                 id,
                 "1 to 64 letters, digits, -, _ or .",
             ));
         }
-        Ok(Self {
-            kind: Cow::Owned(kind),
-            id,
-        })
+        Ok(())
     }
 
     /// Its type: `order`, `ticket`.
@@ -127,6 +138,28 @@ pub struct NewMessage {
     pub payload: String,
 }
 
+impl NewMessage {
+    /// Whether a store can keep it so that it is read again as it is.
+    ///
+    /// # Errors
+    /// [`FieldError`] if its aggregate has no proper name, or its kind or correlation id is too long.
+    pub fn check(&self) -> Result<(), FieldError> {
+        self.aggregate.check()?;
+        if !(1..=MAX_NAME_BYTES).contains(&self.kind.len()) {
+            return Err(FieldError::new("kind", &self.kind, "1 to 64 bytes"));
+        }
+        let correlation = self.correlation.as_deref().unwrap_or_default();
+        if correlation.len() > MAX_CORRELATION_BYTES {
+            return Err(FieldError::new(
+                "correlation",
+                correlation,
+                "at most 512 bytes",
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A message in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxMessage {
@@ -136,6 +169,8 @@ pub struct OutboxMessage {
     pub shard: u16,
     /// What was written.
     pub message: NewMessage,
+    /// How often it was refused so far.
+    pub refusals: u32,
 }
 
 #[cfg(test)]

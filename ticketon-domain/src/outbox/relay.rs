@@ -2,9 +2,11 @@
 //!
 //! Any number of relays share the shards; each leases its part, and one that dies is replaced when its
 //! leases lapse. Within a shard a relay publishes the first messages, records what was acknowledged, and begins again at
-//! the first that is left: nothing is ever passed over. A broken bus costs time, not events: the relay tries again
-//! with growing pauses up to a bound. It is woken by who commits in this process ([`Wake`]) and polls for the rest.
+//! the first that is left: nothing is ever passed over, but what the bus refuses, which is parked with its aggregate. A
+//! broken bus costs time, not events: the relay tries again with growing pauses up to a bound. It is woken by who commits in
+//! this process ([`Wake`]) and polls for the rest.
 
+mod batch;
 mod builder;
 mod pause;
 mod shards;
@@ -17,16 +19,17 @@ use ticketon_queue::{Clock, StoreError, UnixMs};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use batch::{Batch, batch};
 pub use builder::RelayBuilder;
 use pause::Pause;
 use shards::Shards;
 
-use super::{
-    Backlog, BusError, Envelope, EventBus, OutboxStore, PublishError, Recorded, ShardLease,
-};
+use super::{Backlog, BusError, EventBus, OutboxStore, Parked};
 
-/// How long `shutdown` lets batches end that are on their way.
+/// How long `shutdown` publishes what is still there.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
+/// How long it tries to give the leases back.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// How often the backlog is counted, in milliseconds.
 const COUNT_EVERY_MS: i64 = 2_000;
 
@@ -51,10 +54,16 @@ impl Wake {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayHealth {
+    /// Whether it works: not after a shutdown, and not if its task panicked.
+    pub running: bool,
     /// How many shards it has.
     pub shards: usize,
     /// What waits in the outbox, of all relays, as of the last count.
     pub backlog: Backlog,
+    /// The parked message that was refused the longest ago, as of the last count.
+    pub parked: Option<Parked>,
+    /// The bus that the outbox belongs to, if it is not this relay's: then it publishes nothing.
+    pub other_bus: Option<String>,
     /// Since when an event waits that could not be published, or the outbox cannot be used, and why.
     pub trouble: Option<(UnixMs, String)>,
 }
@@ -84,10 +93,14 @@ impl Relay {
     /// How it does.
     #[must_use]
     pub fn health(&self) -> RelayHealth {
-        self.health.borrow().clone()
+        let running = self.health.has_changed().is_ok();
+        RelayHealth {
+            running,
+            ..self.health.borrow().clone()
+        }
     }
 
-    /// Lets what is on its way end, within some seconds, and gives the leases back.
+    /// Publishes what is there, within some seconds, and gives the leases back.
     pub async fn shutdown(&self) {
         self.stop.send_replace(true);
         let task = self
@@ -118,30 +131,19 @@ struct Parts {
     retry_max_ms: i64,
 }
 
-/// How a batch ended.
-#[derive(Debug)]
-enum Batch {
-    /// The shard is empty, or was when it was read.
-    Empty,
-    /// All of it was published; there may be more.
-    Published,
-    /// Somebody else has the shard.
-    Stale,
-    /// The bus did not take all of it.
-    Bus(BusError),
-    /// The outbox could not be used.
-    Store(StoreError),
-}
-
 /// The task's state.
 struct Task {
     parts: Arc<Parts>,
     shards: Shards,
+    /// Which bus it is, once that is known.
+    identity: Option<Option<String>>,
     /// Hold everything back after the outbox or the bus failed.
     store: Pause,
     bus: Pause,
-    /// Hold back shards with an event that the bus refuses.
-    refused: HashMap<u16, Pause>,
+    /// That the outbox belongs to another bus.
+    other: Pause,
+    /// Hold back shards whose batch panicked; the next one there has one message.
+    panicked: HashMap<u16, Pause>,
     /// Tasks of their own: a batch that were only polled here could be handed the store's connection while this task
     /// itself waits for it, and neither would go on.
     running: JoinSet<(u16, Batch)>,
@@ -157,9 +159,11 @@ impl Task {
         Self {
             store: Pause::up_to(parts.retry_max_ms),
             bus: Pause::up_to(parts.retry_max_ms),
+            other: Pause::up_to(parts.retry_max_ms),
             parts,
             shards: Shards::default(),
-            refused: HashMap::new(),
+            identity: None,
+            panicked: HashMap::new(),
             running: JoinSet::new(),
             turn: 0,
             health,
@@ -175,16 +179,14 @@ impl Task {
             let round = self.round().await;
             self.note(parts.clock.now_ms(), round);
             let mut pause = std::pin::pin!(parts.clock.sleep(parts.poll));
-            // A batch that was published may make room for the next one at once; all else waits for the next round.
+            // A batch that moved something may make room for the next one at once; all else waits for the next round.
             loop {
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => break 'rounds,
                     () = &mut pause => break,
                     () = parts.wake.0.notified() => break,
                     Some(done) = self.running.join_next() => {
-                        // Nobody aborts a batch: what did not end has panicked.
-                        let (shard, batch) = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                        if self.ended(shard, batch) {
+                        if done.is_ok_and(|(shard, batch)| self.ended(shard, batch)) {
                             break;
                         }
                     }
@@ -211,42 +213,59 @@ impl Task {
         if self.bus.holds(now) {
             return Ok(());
         }
-        let mut waiting = self.parts.store.shards().await?;
+        let mut waiting = self.parts.store.shards(now).await?;
         self.store.passed();
         waiting.retain(|shard| self.shards.has(*shard));
-        if waiting.is_empty() && self.running.is_empty() {
-            // Whatever could not be published is gone, or somebody else's.
+        if waiting.is_empty() && self.running.is_empty() && self.identity.is_some() {
+            // Whatever could not be published is gone, parked, or somebody else's.
             self.bus.passed();
-            self.refused.clear();
+            self.panicked.clear();
         }
         waiting.sort_unstable_by_key(|shard| (*shard < self.turn, *shard));
         for shard in waiting {
             if self.running.len() >= self.parts.parallel {
                 break;
             }
-            if self
-                .refused
-                .get(&shard)
-                .is_some_and(|pause| pause.holds(now))
-            {
+            let panicked = self.panicked.get(&shard);
+            if panicked.is_some_and(|pause| pause.holds(now)) {
                 continue;
             }
+            let limit = panicked.map_or(self.parts.batch, |_| 1);
             if let Some(lease) = self.shards.begin(shard, now) {
                 self.turn = shard + 1;
                 let parts = Arc::clone(&self.parts);
                 self.running
-                    .spawn(async move { (shard, publish(&parts, &lease).await) });
+                    .spawn(async move { (shard, batch(&parts, &lease, limit).await) });
             }
         }
         Ok(())
     }
 
     async fn lease(&mut self, now: UnixMs) -> Result<(), StoreError> {
-        let parts = &self.parts;
-        let leased = parts.store.lease(&parts.name, now, parts.lease_ms).await?;
+        let parts = Arc::clone(&self.parts);
+        let identity = match &self.identity {
+            Some(identity) => identity.clone(),
+            None if self.bus.holds(now) => return Ok(()),
+            None => match parts.bus.identity().await {
+                Ok(identity) => {
+                    self.bus.passed();
+                    let bus = identity.as_deref().unwrap_or("inside the process");
+                    tracing::info!(target: "ticketon::outbox", bus, "where events go");
+                    self.identity.insert(identity).clone()
+                }
+                Err(error) => {
+                    self.bus_failed(now, &error);
+                    return Ok(());
+                }
+            },
+        };
+        let bus = identity.as_deref();
+        let leased = parts.store.lease(&parts.name, bus, now, parts.lease_ms);
+        let leased = leased.await?;
         self.leased_at_ms = Some(now);
+        self.belongs(now, bus, leased.other_bus.as_deref());
         let surplus = self.shards.renewed(leased);
-        self.refused.retain(|shard, _| self.shards.has(*shard));
+        self.panicked.retain(|shard, _| self.shards.has(*shard));
         if surplus.is_empty() {
             Ok(())
         } else {
@@ -254,16 +273,47 @@ impl Task {
         }
     }
 
+    /// Takes note of whether the outbox belongs to another bus.
+    fn belongs(&mut self, now: UnixMs, own: Option<&str>, other: Option<&str>) {
+        if let Some(other) = other {
+            let own = own.unwrap_or("a bus inside the process");
+            let why = format!(
+                "events are not published by this process: the outbox belongs to {other}, this is {own}; \
+                 give it the same bus, or make the outbox another's (OutboxStore::set_bus)"
+            );
+            metrics::counter!("ticketon_outbox_failures_total", "why" => "otherBus").increment(1);
+            if self.other.noted(now, &why) {
+                tracing::error!(target: "ticketon::outbox", "{why}");
+            }
+        } else if self.other.passed() {
+            tracing::info!(target: "ticketon::outbox", "the outbox belongs to this bus now");
+        }
+        let other = other.map(str::to_owned);
+        self.health.send_if_modified(|health| {
+            let changed = health.other_bus != other;
+            health.other_bus = other;
+            changed
+        });
+    }
+
     async fn count(&mut self, now: UnixMs) -> Result<(), StoreError> {
         self.counted_at_ms = Some(now);
         let backlog = self.parts.store.backlog().await?;
+        let parked = match backlog.parked {
+            0 => None,
+            _ => self.parts.store.parked(1).await?.pop(),
+        };
         let age_ms = backlog.oldest_ms.map_or(0, |oldest| (now - oldest).max(0));
         #[allow(clippy::cast_precision_loss)] // far below 2^52
         {
             metrics::gauge!("ticketon_outbox_pending").set(backlog.pending as f64);
+            metrics::gauge!("ticketon_outbox_parked").set(backlog.parked as f64);
             metrics::gauge!("ticketon_outbox_oldest_seconds").set(age_ms as f64 / 1_000.0);
         }
-        self.health.send_modify(|health| health.backlog = backlog);
+        self.health.send_modify(|health| {
+            health.backlog = backlog;
+            health.parked = parked;
+        });
         Ok(())
     }
 
@@ -273,10 +323,18 @@ impl Task {
         self.shards.end(shard);
         let again = match batch {
             Batch::Empty => false,
-            Batch::Published => {
-                self.refused.remove(&shard);
+            Batch::Done { parked } => {
+                self.panicked.remove(&shard);
                 if self.bus.passed() {
                     tracing::info!(target: "ticketon::outbox", "events are published again");
+                }
+                if parked > 0 {
+                    let count = u64::try_from(parked).unwrap_or(u64::MAX);
+                    metrics::counter!("ticketon_outbox_failures_total", "why" => "refused")
+                        .increment(count);
+                    tracing::error!(target: "ticketon::outbox", shard, parked,
+                        "events cannot be published and are parked; later events of their aggregates wait for them");
+                    self.counted_at_ms = None;
                 }
                 true
             }
@@ -285,32 +343,41 @@ impl Task {
                 self.shards.lose(shard);
                 false
             }
-            Batch::Bus(error @ BusError::Refused { .. }) => {
-                metrics::counter!("ticketon_outbox_failures_total", "why" => "refused")
-                    .increment(1);
-                self.bus.passed();
-                let pause = self.refused.entry(shard);
-                let pause = pause.or_insert_with(|| Pause::up_to(self.parts.retry_max_ms));
-                if pause.failed(now, &error) {
-                    tracing::error!(target: "ticketon::outbox", shard, %error,
-                        "an event cannot be published; later events of its aggregate wait for it");
-                }
-                false
-            }
-            Batch::Bus(error) => {
+            Batch::Bus { error, moved: true } => {
                 metrics::counter!("ticketon_outbox_failures_total", "why" => "bus").increment(1);
-                if self.bus.failed(now, &error) {
-                    tracing::warn!(target: "ticketon::outbox", %error, "events wait in the outbox for their bus");
+                if self.bus.eased(now, &error) {
+                    tracing::info!(target: "ticketon::outbox", %error, "the bus took some of the events");
                 }
-                false
+                true
+            }
+            Batch::Bus { error, moved } => {
+                self.bus_failed(now, &error);
+                moved
             }
             Batch::Store(error) => {
                 self.note(now, Err(error));
                 false
             }
+            Batch::Panicked(why) => {
+                metrics::counter!("ticketon_outbox_failures_total", "why" => "panic").increment(1);
+                let pause = self.panicked.entry(shard);
+                let pause = pause.or_insert_with(|| Pause::up_to(self.parts.retry_max_ms));
+                if pause.failed(now, &format!("publishing panicked: {why}")) {
+                    tracing::error!(target: "ticketon::outbox", shard, why, "publishing panicked; it is tried again");
+                }
+                false
+            }
         };
         self.show();
         again
+    }
+
+    /// Takes note of a bus that cannot be used.
+    fn bus_failed(&mut self, now: UnixMs, error: &BusError) {
+        metrics::counter!("ticketon_outbox_failures_total", "why" => "bus").increment(1);
+        if self.bus.failed(now, error) {
+            tracing::warn!(target: "ticketon::outbox", %error, "events wait in the outbox for their bus");
+        }
     }
 
     /// Takes note of whether the outbox could be used.
@@ -325,17 +392,28 @@ impl Task {
     }
 
     fn show(&self) {
-        let troubles = [&self.store, &self.bus]
-            .into_iter()
-            .chain(self.refused.values());
-        let first = troubles
-            .filter_map(Pause::trouble)
-            .min_by_key(|(since_ms, _)| *since_ms);
-        let trouble = first.map(|(since_ms, why)| (since_ms, why.to_owned()));
+        let pauses = [&self.store, &self.bus, &self.other].into_iter();
+        let pauses = pauses.chain(self.panicked.values());
+        let troubles = pauses.filter_map(|pause| {
+            let (since_ms, why) = pause.trouble()?;
+            Some((since_ms, why.to_owned()))
+        });
         self.health.send_if_modified(|health| {
+            let parked = health.parked.as_ref().map(|parked| {
+                let Parked {
+                    aggregate,
+                    version,
+                    why,
+                    ..
+                } = parked;
+                (
+                    parked.since_ms,
+                    format!("{aggregate}/{version} is parked: {why}"),
+                )
+            });
             let next = RelayHealth {
                 shards: self.shards.len(),
-                trouble,
+                trouble: troubles.chain(parked).min_by_key(|(since_ms, _)| *since_ms),
                 ..health.clone()
             };
             let changed = next != *health;
@@ -344,56 +422,28 @@ impl Task {
         });
     }
 
+    /// Publishes what is there, as long as that goes well and is not over its time; then gives the leases back.
     async fn end(mut self) {
         let parts = Arc::clone(&self.parts);
-        let finish = async {
-            while self.running.join_next().await.is_some() {}
-            if let Err(error) = parts.store.leave(&parts.name).await {
-                tracing::warn!(target: "ticketon::outbox", %error, "could not give the shards back; they lapse");
+        let publish = async {
+            let mut moved = true;
+            while moved {
+                moved = false;
+                let round = self.round().await;
+                self.note(parts.clock.now_ms(), round);
+                while let Some(done) = self.running.join_next().await {
+                    moved |= done.is_ok_and(|(shard, batch)| self.ended(shard, batch));
+                }
             }
         };
-        if tokio::time::timeout(SHUTDOWN_LIMIT, finish).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_LIMIT, publish).await.is_err() {
             tracing::warn!(target: "ticketon::outbox", "stopped while events were on their way; they are published again");
         }
-    }
-}
-
-/// Publishes a shard's first messages and records what was acknowledged.
-async fn publish(parts: &Parts, lease: &ShardLease) -> Batch {
-    let messages = match parts.store.unpublished(lease.shard, parts.batch).await {
-        Ok(messages) if messages.is_empty() => return Batch::Empty,
-        Ok(messages) => messages,
-        Err(error) => return Batch::Store(error),
-    };
-    let events: Vec<Envelope> = messages
-        .iter()
-        .map(|kept| Envelope::of(&kept.message, parts.source.as_str()))
-        .collect();
-    let (acknowledged, failure) = match parts.bus.publish(&events).await {
-        Ok(()) => (messages.iter().map(|kept| kept.id).collect(), None),
-        Err(PublishError {
-            acknowledged,
-            error,
-        }) => {
-            let id = |place: usize| messages.get(place).map(|kept| kept.id);
-            (
-                acknowledged
-                    .into_iter()
-                    .filter_map(id)
-                    .collect::<Vec<i64>>(),
-                Some(error),
-            )
-        }
-    };
-    if !acknowledged.is_empty() {
-        match parts.store.published(lease, &acknowledged).await {
-            Ok(Recorded::Done) => {
-                let count = u64::try_from(acknowledged.len()).unwrap_or(u64::MAX);
-                metrics::counter!("ticketon_outbox_published_total").increment(count);
-            }
-            Ok(Recorded::StaleFence) => return Batch::Stale,
-            Err(error) => return Batch::Store(error),
+        // What did not end may not record anything once the leases are somebody else's.
+        self.running.shutdown().await;
+        let left = tokio::time::timeout(LEAVE_LIMIT, parts.store.leave(&parts.name)).await;
+        if !matches!(left, Ok(Ok(()))) {
+            tracing::warn!(target: "ticketon::outbox", "could not give the shards back; they lapse");
         }
     }
-    failure.map_or(Batch::Published, Batch::Bus)
 }

@@ -56,7 +56,11 @@ async fn relays_come_to_equal_shares_and_take_over_who_leaves() {
     }
     house.until(|| async { first.health().shards == 64 }).await;
     first.shutdown().await;
-    let free = house.outbox.lease("next", 0, 1_000).await.unwrap();
+    let free = house
+        .outbox
+        .lease("next", Some("test"), 0, 1_000)
+        .await
+        .unwrap();
     assert_eq!(
         free.leases.len(),
         usize::from(SHARDS),
@@ -78,7 +82,7 @@ async fn a_paused_relay_is_replaced_and_its_late_record_refused() {
     // It stops in its tracks: nothing of it runs, so nothing renews its leases.
     let lapsed = house
         .outbox
-        .lease("other", 1_000_000 + 3_000, 3_000)
+        .lease("other", Some("test"), 1_000_000 + 3_000, 3_000)
         .await
         .unwrap();
     assert_eq!(lapsed.leases.len(), 64);
@@ -114,10 +118,32 @@ async fn a_stale_fence_records_nothing() {
             .into_iter()
             .find(|lease: &ticketon_domain::outbox::ShardLease| lease.shard == shard)
     };
-    let old = of_shard(house.outbox.lease("a", 0, 1_000).await.unwrap().leases).unwrap();
-    let new = of_shard(house.outbox.lease("b", 1_000, 1_000).await.unwrap().leases).unwrap();
+    let old = of_shard(
+        house
+            .outbox
+            .lease("a", None, 0, 1_000)
+            .await
+            .unwrap()
+            .leases,
+    )
+    .unwrap();
+    let new = of_shard(
+        house
+            .outbox
+            .lease("b", None, 1_000, 1_000)
+            .await
+            .unwrap()
+            .leases,
+    )
+    .unwrap();
     assert!(new.fence > old.fence);
-    let id = house.outbox.unpublished(shard, 10).await.unwrap()[0].id;
+    let id = house
+        .outbox
+        .unpublished(shard, 0, 10)
+        .await
+        .unwrap()
+        .messages[0]
+        .id;
     assert_eq!(
         house.outbox.published(&old, &[id]).await.unwrap(),
         Recorded::StaleFence

@@ -5,6 +5,7 @@
     reason = "in tests a failed unwrap is the failure itself"
 )]
 
+mod buses;
 mod failing;
 mod inbox;
 mod leases;

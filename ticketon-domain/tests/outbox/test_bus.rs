@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use ticketon_domain::outbox::{BusError, Envelope, EventBus, PublishError};
+use ticketon_domain::outbox::{BusError, Envelope, EventBus, PublishError, Refused};
 use tokio::sync::watch;
 
 /// What a bus does with publications.
@@ -25,6 +25,9 @@ pub(crate) struct TestBus {
     log: Arc<Mutex<Vec<Envelope>>>,
     mood: Arc<Mutex<Mood>>,
     refuses: Arc<Mutex<HashSet<String>>>,
+    /// Panics when it is given one of these.
+    panics_at: Arc<Mutex<HashSet<String>>>,
+    identity: Option<&'static str>,
     /// While it is true, publications stop in front of it.
     held: Arc<watch::Sender<bool>>,
 }
@@ -35,6 +38,8 @@ impl TestBus {
             log: Arc::default(),
             mood: Arc::new(Mutex::new(mood)),
             refuses: Arc::default(),
+            panics_at: Arc::default(),
+            identity: Some("test"),
             held: Arc::new(watch::Sender::new(false)),
         }
     }
@@ -45,6 +50,18 @@ impl TestBus {
             log: Arc::clone(&self.log),
             ..Self::new(mood)
         }
+    }
+
+    /// Another bus, with a log of its own.
+    pub(crate) fn known_as(identity: Option<&'static str>) -> Self {
+        Self {
+            identity,
+            ..Self::new(Mood::Well)
+        }
+    }
+
+    pub(crate) fn panics_at(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.panics_at.lock().unwrap()
     }
 
     pub(crate) fn be(&self, mood: Mood) {
@@ -91,9 +108,16 @@ impl EventBus for TestBus {
         "test"
     }
 
+    async fn identity(&self) -> Result<Option<String>, BusError> {
+        Ok(self.identity.map(str::to_owned))
+    }
+
     async fn publish(&self, events: &[Envelope]) -> Result<(), PublishError> {
+        let panics = |event: &Envelope| self.panics_at().contains(&event.id());
+        assert!(!events.iter().any(panics), "as the test wants it");
         let _ = self.held.subscribe().wait_for(|held| !*held).await;
         let mut acknowledged = Vec::new();
+        let mut all_refused = Vec::new();
         let mut failed: HashMap<String, BusError> = HashMap::new();
         for (place, event) in events.iter().enumerate() {
             tokio::task::yield_now().await;
@@ -120,6 +144,10 @@ impl EventBus for TestBus {
                 acknowledged.push(place);
             } else {
                 let detail = "as the test wants it".to_owned();
+                if refused {
+                    let why = detail.clone();
+                    all_refused.push(Refused { place, why });
+                }
                 let error = match refused {
                     true => BusError::Refused {
                         event: event.id(),
@@ -130,10 +158,12 @@ impl EventBus for TestBus {
                 failed.insert(event.key().to_owned(), error);
             }
         }
-        match failed.into_values().next() {
+        let refusal = |error: &BusError| matches!(error, BusError::Refused { .. });
+        match failed.into_values().min_by_key(refusal) {
             None => Ok(()),
             Some(error) => Err(PublishError {
                 acknowledged,
+                refused: all_refused,
                 error,
             }),
         }

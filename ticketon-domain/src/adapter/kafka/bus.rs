@@ -2,24 +2,25 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::client::Client;
+use rdkafka::error::KafkaResult;
 use rdkafka::producer::Producer as _;
+use rdkafka::producer::future_producer::FutureProducerContext;
 
 use super::context::Logs;
-use super::producer::{Producers, drop_elsewhere, send};
+use super::producer::{Failure, Producers, send};
 use super::settings::{Settings, refused};
-use crate::outbox::{BusError, Envelope, EventBus, PublishError, TOPICS};
+use super::topics::{Creation, Topics};
+use crate::outbox::{BusError, Envelope, EventBus, PublishError, Refused};
 
-/// How long brokers may take to say what they have, or to create a topic.
-const ASK_WITHIN: Duration = Duration::from_secs(10);
+/// How long brokers may take to say that they are there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// A producer that gets no acknowledgement for so many bounds of a delivery is replaced.
 const PATIENCE: u32 = 3;
 
@@ -28,13 +29,14 @@ const PATIENCE: u32 = 3;
 pub struct KafkaBusBuilder {
     settings: Settings,
     deliver_within: Duration,
-    create: Option<(i32, i32)>,
+    create: Option<(u16, u16)>,
+    min_in_sync: Option<u16>,
 }
 
 /// An [`EventBus`] over Kafka. Clones share one producer.
 ///
 /// ```no_run
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use ticketon_domain::adapter::kafka::KafkaBus;
 /// let bus = KafkaBus::builder("kafka-1:9093,kafka-2:9093")
 ///     .setting("security.protocol", "SASL_SSL")
@@ -42,8 +44,7 @@ pub struct KafkaBusBuilder {
 ///     .setting("sasl.username", "ticketon")
 ///     .setting("sasl.password", std::env::var("KAFKA_PASSWORD")?)
 ///     .create_topics(12, 3)
-///     .connect()
-///     .await?;
+///     .connect()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -53,6 +54,7 @@ pub struct KafkaBus(Arc<Inner>);
 struct Inner {
     deliver_within: Duration,
     producers: Producers,
+    topics: Topics,
 }
 
 impl fmt::Debug for KafkaBus {
@@ -79,19 +81,27 @@ impl KafkaBusBuilder {
         self
     }
 
-    /// Creates the topics that are missing, with so many partitions and replicas. The partitions of a topic
-    /// are never to be changed: an aggregate's events would go on in another one.
+    /// Creates the topics that are missing, with so many partitions and replicas, before the first event is published. The
+    /// partitions of a topic are never to be changed: an aggregate's events would go on in another one.
     #[must_use]
     pub fn create_topics(mut self, partitions: u16, replicas: u16) -> Self {
-        self.create = Some((i32::from(partitions.max(1)), i32::from(replicas.max(1))));
+        self.create = Some((partitions.max(1), replicas.max(1)));
         self
     }
 
-    /// Starts the producer. Brokers are only waited for if topics are to be created.
+    /// How many replicas of the topics that are created must have an event before it is acknowledged: 2 of three and more
+    /// unless told otherwise, 1 of fewer.
+    #[must_use]
+    pub fn min_in_sync_replicas(mut self, replicas: u16) -> Self {
+        self.min_in_sync = Some(replicas.max(1));
+        self
+    }
+
+    /// Makes the producer, which connects by itself: brokers may be away.
     ///
     /// # Errors
-    /// [`BusError::Config`] when settings are refused, [`BusError::Unavailable`] when topics could not be created.
-    pub async fn connect(self) -> Result<KafkaBus, BusError> {
+    /// [`BusError::Config`] when settings are refused.
+    pub fn connect(self) -> Result<KafkaBus, BusError> {
         let firm = [
             ("enable.idempotence", "true".to_owned()),
             ("acks", "all".to_owned()),
@@ -110,59 +120,19 @@ impl KafkaBusBuilder {
         let client = config
             .create_with_context(Logs)
             .map_err(|error| refused(&error))?;
-        if let Some((partitions, replicas)) = self.create {
-            create_topics(&config, partitions, replicas).await?;
-        }
+        let creation = self.create.map(|(partitions, replicas)| Creation {
+            partitions: partitions.into(),
+            replicas: replicas.into(),
+            min_in_sync: self.min_in_sync,
+        });
         let deliver_within = self.deliver_within;
         let producers = Producers::new(config, client, deliver_within * PATIENCE);
         Ok(KafkaBus(Arc::new(Inner {
             deliver_within,
             producers,
+            topics: Topics::new(creation),
         })))
     }
-}
-
-async fn create_topics(
-    config: &ClientConfig,
-    partitions: i32,
-    replicas: i32,
-) -> Result<(), BusError> {
-    let unavailable = |error: &dyn fmt::Display| BusError::Unavailable {
-        detail: format!("creating topics: {error}"),
-    };
-    // An administrator's client takes no settings of producers.
-    let mut own = config.clone();
-    for name in [
-        "enable.idempotence",
-        "acks",
-        "message.timeout.ms",
-        "partitioner",
-        "linger.ms",
-    ] {
-        own.remove(name);
-    }
-    let admin: AdminClient<Logs> = own
-        .create_with_context(Logs)
-        .map_err(|error| refused(&error))?;
-    let topics: Vec<NewTopic<'_>> = TOPICS
-        .iter()
-        .map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(replicas)))
-        .collect();
-    let options = AdminOptions::new()
-        .operation_timeout(Some(ASK_WITHIN))
-        .request_timeout(Some(ASK_WITHIN));
-    let created = admin
-        .create_topics(&topics, &options)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    for outcome in created {
-        match outcome {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => return Err(unavailable(&format!("{topic}: {code}"))),
-        }
-    }
-    drop_elsewhere(admin);
-    Ok(())
 }
 
 impl KafkaBus {
@@ -173,7 +143,26 @@ impl KafkaBus {
             settings: Settings::of(brokers),
             deliver_within: Duration::from_secs(10),
             create: None,
+            min_in_sync: None,
         }
+    }
+}
+
+impl KafkaBus {
+    /// Asks the brokers something, on a thread that may wait. Not about a topic: that might make one as the brokers like it.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Client<FutureProducerContext<Logs>>) -> KafkaResult<T> + Send + 'static,
+    ) -> Result<T, BusError> {
+        let producer = self.0.producers.current();
+        let unavailable = |detail: String| BusError::Unavailable { detail };
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = question(producer.client()?.client());
+            answer.map_err(|error| unavailable(error.to_string()))
+        });
+        asked
+            .await
+            .map_err(|error| unavailable(error.to_string()))?
     }
 }
 
@@ -183,7 +172,28 @@ impl EventBus for KafkaBus {
         "kafka"
     }
 
+    /// The cluster's own id, which it keeps however its brokers are called.
+    async fn identity(&self) -> Result<Option<String>, BusError> {
+        let id = self.ask(|client| {
+            client.fetch_metadata(None, ANSWER_WITHIN)?;
+            Ok(client.fetch_cluster_id(ANSWER_WITHIN))
+        });
+        let id = id.await?.filter(|id| !id.is_empty());
+        Ok(Some(id.map_or_else(
+            || "kafka".to_owned(),
+            |id| format!("kafka:{id}"),
+        )))
+    }
+
     async fn publish(&self, events: &[Envelope]) -> Result<(), PublishError> {
+        let inner = &*self.0;
+        let nothing = |error| PublishError {
+            acknowledged: Vec::new(),
+            refused: Vec::new(),
+            error,
+        };
+        let ready = inner.topics.ready(inner.producers.config()).await;
+        ready.map_err(nothing)?;
         let mut of_key: HashMap<(String, &str), Vec<usize>> = HashMap::new();
         for (place, event) in events.iter().enumerate() {
             of_key
@@ -191,30 +201,37 @@ impl EventBus for KafkaBus {
                 .or_default()
                 .push(place);
         }
-        let producer = self.0.producers.current();
-        let nothing = |error| PublishError {
-            acknowledged: Vec::new(),
-            error,
-        };
+        let producer = inner.producers.current();
         let client = producer.client().map_err(nothing)?;
+        // Kept outside of what the bound cuts off: what was acknowledged is, also of a key that is half sent.
+        let acknowledged = Mutex::new(Vec::new());
         let mut sending: FuturesUnordered<_> = of_key
             .into_values()
-            .map(|places| send(client, events, places))
+            .map(|places| send(client, events, places, &acknowledged))
             .collect();
-        let mut acknowledged = Vec::new();
+        let mut refused = Vec::new();
         let mut refusal = None;
         let mut away = None;
         let mut broken = false;
         // Each event has its own bound; a key with many events must not add them up.
-        let bound = self.0.deliver_within * 2;
+        let bound = inner.deliver_within * 2;
         let collecting = tokio::time::timeout(bound, async {
             while let Some(sent) = sending.next().await {
-                acknowledged.extend(sent.acknowledged);
-                broken |= sent.broken;
-                match sent.failure {
-                    Some(error @ BusError::Refused { .. }) => refusal = Some(error),
-                    Some(error) => away = Some(error),
-                    None => {}
+                let Err(Failure {
+                    place,
+                    error,
+                    is_broken,
+                }) = sent
+                else {
+                    continue;
+                };
+                broken |= is_broken;
+                if let BusError::Refused { detail, .. } = &error {
+                    let why = detail.clone();
+                    refused.push(Refused { place, why });
+                    refusal = Some(error);
+                } else {
+                    away = Some(error);
                 }
             }
         });
@@ -224,34 +241,31 @@ impl EventBus for KafkaBus {
             });
         }
         drop(sending);
-        self.0
+        let mut acknowledged = acknowledged
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        acknowledged.sort_unstable();
+        let heard = !acknowledged.is_empty();
+        if away.is_some() && !heard {
+            // They may know their topics no more; the client is silent about that until the time is over.
+            inner.topics.forget().await;
+        }
+        inner
             .producers
-            .heard(&producer, !acknowledged.is_empty(), broken, away.as_ref());
+            .heard(&producer, heard, broken, away.as_ref());
         // A bus that is away says more about all events than a refusal about one.
         match away.or(refusal) {
             None => Ok(()),
             Some(error) => Err(PublishError {
                 acknowledged,
+                refused,
                 error,
             }),
         }
     }
 
     async fn ping(&self) -> Result<(), BusError> {
-        let producer = self.0.producers.current();
-        let asked = tokio::task::spawn_blocking(move || {
-            let within = Duration::from_secs(2);
-            let asked = producer
-                .client()?
-                .client()
-                .fetch_metadata(TOPICS.first().copied(), within);
-            asked.map(drop).map_err(|error| BusError::Unavailable {
-                detail: error.to_string(),
-            })
-        });
-        let panicked = |error: tokio::task::JoinError| BusError::Unavailable {
-            detail: error.to_string(),
-        };
-        asked.await.map_err(panicked)?
+        let asked = self.ask(|client| client.fetch_metadata(None, ANSWER_WITHIN));
+        asked.await.map(drop)
     }
 }

@@ -1,16 +1,18 @@
 //! Events from Kafka to a handler behind an inbox.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::consumer::{CommitMode, Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use ticketon_queue::{Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::context::Logs;
+use super::membership::Membership;
 use super::settings::{Settings, refused};
 use crate::outbox::inbox::{Once, Received};
 use crate::outbox::{BusError, Envelope, TOPICS};
@@ -18,6 +20,9 @@ use crate::outbox::{BusError, Envelope, TOPICS};
 /// The pause after an event that could not be handled, at first and at the most.
 const PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a handler may take before its partitions are paused. Nothing is asked of the brokers meanwhile.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What a consumer is told before it starts.
 #[derive(Debug)]
@@ -31,6 +36,9 @@ pub struct KafkaConsumerBuilder {
 ///
 /// An event whose handler fails is tried again with growing pauses, and this member's later events wait for it; the
 /// offset of an event is committed after it was handled. What is no event of Ticketon is logged, counted and passed over.
+///
+/// However long a handler takes, or is tried again, the member stays in its group. If its partition goes to another member
+/// meanwhile, the handler is dropped where it waits, and the other member is given the event.
 #[derive(Debug)]
 pub struct KafkaConsumer {
     stop: watch::Sender<bool>,
@@ -73,8 +81,9 @@ impl KafkaConsumerBuilder {
         ];
         self.settings.set("auto.offset.reset", "earliest");
         let config = self.settings.with_firm(&firm)?;
-        let consumer: StreamConsumer<Logs> = config
-            .create_with_context(Logs)
+        let membership = Membership::default();
+        let consumer: StreamConsumer<Membership> = config
+            .create_with_context(membership.clone())
             .map_err(|error| refused(&error))?;
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
         consumer
@@ -83,6 +92,7 @@ impl KafkaConsumerBuilder {
         let (stop, stopped) = watch::channel(false);
         let work = Work {
             consumer,
+            membership,
             once,
             clock: self.clock,
         };
@@ -121,7 +131,8 @@ impl KafkaConsumer {
 }
 
 struct Work {
-    consumer: StreamConsumer<Logs>,
+    consumer: StreamConsumer<Membership>,
+    membership: Membership,
     once: Once,
     clock: Arc<dyn Clock>,
 }
@@ -132,20 +143,29 @@ struct Delivery {
     partition: i32,
     offset: i64,
     text: String,
+    /// How often the partition had been given up when it came.
+    revocations: u64,
 }
 
 impl Work {
     async fn run(self, mut stop: watch::Receiver<bool>) {
         let work = async {
             let mut pause = PAUSE;
+            // Of partitions that came while an event was in hand, one each.
+            let mut ahead = VecDeque::new();
             loop {
-                let next = tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => return Stopped,
-                    next = self.next() => next,
+                ahead.retain(|delivery| !self.is_lost(delivery));
+                let next = match ahead.pop_front() {
+                    Some(delivery) => Ok(delivery),
+                    None => tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return Stopped,
+                        next = self.next() => next,
+                    },
                 };
                 match next {
                     Ok(delivery) => {
-                        if self.handle(&delivery, &mut stop).await.is_err() {
+                        let handled = self.in_hand(&delivery, &mut ahead, &stop).await;
+                        if handled.is_err() || *stop.borrow() {
                             return Stopped;
                         }
                         pause = PAUSE;
@@ -174,12 +194,83 @@ impl Work {
         let text = message
             .payload()
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let (topic, partition) = (message.topic(), message.partition());
         Ok(Delivery {
-            topic: message.topic().to_owned(),
-            partition: message.partition(),
+            topic: topic.to_owned(),
+            partition,
             offset: message.offset(),
             text: text.unwrap_or_default(),
+            revocations: self.membership.revocations(topic, partition),
         })
+    }
+
+    /// Whether its partition was given up since it came: it is delivered again, to whoever has the partition.
+    fn is_lost(&self, delivery: &Delivery) -> bool {
+        let Delivery {
+            topic, partition, ..
+        } = delivery;
+        self.membership.revocations(topic, *partition) != delivery.revocations
+    }
+
+    /// Handles a message, and stays in the group meanwhile: whoever does not ask for messages is put out of it. The partitions
+    /// are paused for that, once it takes longer; what comes of others goes ahead of what is asked for later.
+    async fn in_hand(
+        &self,
+        delivery: &Delivery,
+        ahead: &mut VecDeque<Delivery>,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<(), Stopped> {
+        let mut handling = std::pin::pin!(self.handle(delivery, stop.clone()));
+        tokio::select! {
+            biased;
+            handled = &mut handling => return handled,
+            () = self.clock.sleep(GRACE) => {}
+        }
+        self.pause();
+        let handled = loop {
+            tokio::select! {
+                biased;
+                () = self.membership.revoked() => {
+                    if self.is_lost(delivery) {
+                        tracing::info!(target: "ticketon::inbox", topic = delivery.topic, partition = delivery.partition,
+                            offset = delivery.offset, "dropped: its partition goes to another member");
+                        break Ok(());
+                    }
+                }
+                handled = &mut handling => break handled,
+                next = self.next() => match next {
+                    Ok(delivery) => {
+                        self.pause();
+                        ahead.push_back(delivery);
+                    }
+                    Err(error) => {
+                        tracing::info!(target: "ticketon::kafka", %error, "nothing was received");
+                        self.clock.sleep(PAUSE).await;
+                    }
+                },
+            }
+        };
+        self.change("resume", |partitions| self.consumer.resume(partitions));
+        handled
+    }
+
+    /// Lets nothing come of the partitions that it has.
+    fn pause(&self) {
+        self.change("pause", |partitions| self.consumer.pause(partitions));
+    }
+
+    fn change(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&TopicPartitionList) -> Result<(), KafkaError>,
+    ) {
+        let changed = self
+            .consumer
+            .assignment()
+            .and_then(|partitions| change(&partitions));
+        if let Err(error) = changed {
+            tracing::debug!(target: "ticketon::kafka", %error, what, "partitions were not changed");
+        }
     }
 
     /// Handles a message, again and again until that is done, then stores its offset. No later one is handled in
@@ -187,7 +278,7 @@ impl Work {
     async fn handle(
         &self,
         delivery: &Delivery,
-        stop: &mut watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
     ) -> Result<(), Stopped> {
         let outcome = |outcome: &'static str| {
             metrics::counter!("ticketon_inbox_total", "outcome" => outcome).increment(1);
@@ -199,12 +290,13 @@ impl Work {
                     match self.once.receive(&event).await {
                         Ok(Received::Handled) => break outcome("handled"),
                         Ok(Received::Seen) => break outcome("seen"),
+                        Ok(Received::Repeated) => break outcome("repeated"),
                         Err(error) => {
                             outcome("failed");
                             tracing::warn!(target: "ticketon::inbox", event = event.id(), %error, "an event is tried again");
                         }
                     }
-                    self.wait(&mut pause, stop).await?;
+                    self.wait(&mut pause, &mut stop).await?;
                 }
             }
             Err(error) => {

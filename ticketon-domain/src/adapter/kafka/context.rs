@@ -2,10 +2,9 @@
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
-/// The context of producers and consumers.
+/// The context of producers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Logs;
 
@@ -24,5 +23,3 @@ impl ClientContext for Logs {
         tracing::info!(target: "ticketon::kafka", %error, "{reason}");
     }
 }
-
-impl ConsumerContext for Logs {}

@@ -74,6 +74,10 @@ impl Producers {
         }
     }
 
+    pub(super) fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
     pub(super) fn brokers(&self) -> Option<&str> {
         self.config.get("bootstrap.servers")
     }
@@ -129,49 +133,48 @@ pub(super) fn drop_elsewhere<T: Send + 'static>(client: T) {
     }
 }
 
-/// The outcome of the events of one key, one after the other, up to the first that fails.
-pub(super) struct Sent {
-    pub(super) acknowledged: Vec<usize>,
-    pub(super) failure: Option<BusError>,
+/// The first event of a key that failed.
+pub(super) struct Failure {
+    pub(super) place: usize,
+    pub(super) error: BusError,
     /// The producer must be replaced: no event can be sent by it.
-    pub(super) broken: bool,
+    pub(super) is_broken: bool,
 }
 
-/// Sends the events of one key, one after the other: a later one must not be taken after an earlier one failed.
+/// Sends the events of one key, one after the other: a later one must not be taken after an earlier one failed. The places of
+/// those that were acknowledged are told one by one, so that they are known if it is cut off.
 pub(super) async fn send(
     producer: &FutureProducer<Logs>,
     events: &[Envelope],
     places: Vec<usize>,
-) -> Sent {
-    let mut sent = Sent {
-        acknowledged: Vec::new(),
-        failure: None,
-        broken: false,
-    };
+    acknowledged: &Mutex<Vec<usize>>,
+) -> Result<(), Failure> {
     for place in places {
         let Some(event) = events.get(place) else {
             break;
         };
-        let text = match event.to_json() {
-            Ok(text) => text,
-            Err(error) => {
-                sent.failure = Some(BusError::Refused {
-                    event: event.id(),
-                    detail: error.to_string(),
-                });
-                break;
-            }
-        };
+        let text = event.to_json().map_err(|error| Failure {
+            place,
+            error: BusError::Refused {
+                event: event.id(),
+                detail: error.to_string(),
+            },
+            is_broken: false,
+        })?;
         let topic = event.topic();
         let record = FutureRecord::to(&topic).key(event.key()).payload(&text);
-        if let Err((error, _)) = producer.send(record, Duration::ZERO).await {
-            sent.broken = is_broken(&error) || producer.client().fatal_error().is_some();
-            sent.failure = Some(failure(event, &error));
-            break;
-        }
-        sent.acknowledged.push(place);
+        let sent = producer.send(record, Duration::ZERO).await;
+        sent.map_err(|(error, _)| Failure {
+            place,
+            error: failure(event, &error),
+            is_broken: is_broken(&error) || producer.client().fatal_error().is_some(),
+        })?;
+        acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(place);
     }
-    sent
+    Ok(())
 }
 
 /// Whether the brokers know the producer no more, or otherwise than it knows itself. A new one is as good: an event is

@@ -35,7 +35,7 @@ fn cluster() -> MockCluster<'static, DefaultProducerContext> {
 async fn bus(cluster: &MockCluster<'static, DefaultProducerContext>) -> KafkaBus {
     let bus =
         KafkaBus::builder(&cluster.bootstrap_servers()).deliver_within(Duration::from_secs(2));
-    bus.connect().await.unwrap()
+    bus.connect().unwrap()
 }
 
 #[tokio::test]
@@ -69,6 +69,7 @@ async fn after_an_event_that_fails_none_of_its_order_is_sent() {
     let PublishError {
         acknowledged,
         error,
+        ..
     } = bus.publish(&events(1, 2..=5)).await.unwrap_err();
     assert!(acknowledged.is_empty(), "{acknowledged:?}");
     assert!(
@@ -88,6 +89,7 @@ async fn a_cluster_that_is_away_is_told_in_time_and_found_again() {
     let PublishError {
         acknowledged,
         error,
+        ..
     } = sending.await.expect("it has a bound").unwrap_err();
     assert!(acknowledged.is_empty());
     assert!(matches!(error, BusError::Unavailable { .. }), "{error}");
@@ -131,16 +133,59 @@ async fn what_is_no_event_is_refused_here() {
     all.extend(events(1, 1..=2));
     let PublishError {
         acknowledged,
+        refused,
         error,
     } = bus.publish(&all).await.unwrap_err();
     assert_eq!(acknowledged, [1, 2]);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].place, 0);
+    assert!(refused[0].why.contains("JSON object"), "{refused:?}");
     assert!(matches!(error, BusError::Refused { .. }), "{error}");
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_of_a_key_that_is_half_sent_is_not_sent_again() {
+    let cluster = cluster();
+    let bus = bus(&cluster).await;
+    bus.publish(&events(1, 1..=1)).await.unwrap();
+    // Each event is acknowledged in time, and all of them are not.
+    cluster
+        .broker_round_trip_time(1, Duration::from_millis(600))
+        .unwrap();
+    let all = events(1, 2..=13);
+    let mut left = all.as_slice();
+    let mut tries = 0;
+    while let Err(error) = bus.publish(left).await {
+        let PublishError {
+            acknowledged,
+            error,
+            ..
+        } = error;
+        assert!(matches!(error, BusError::Unavailable { .. }), "{error}");
+        let places: Vec<usize> = (0..acknowledged.len()).collect();
+        assert_eq!(acknowledged, places, "the first ones, without a gap");
+        left = &left[acknowledged.len()..];
+        tries += 1;
+        assert!(tries < 6, "it does not get on");
+    }
+    assert!(tries > 0, "it was too fast to show anything");
+}
+
+#[tokio::test]
+async fn a_bus_is_known_by_its_cluster_and_not_by_what_its_brokers_are_called() {
+    let first = cluster();
+    let [one, again] = [bus(&first).await, bus(&first).await];
+    let id = one.identity().await.unwrap().unwrap();
+    assert!(id.starts_with("kafka"), "{id}");
+    assert_eq!(again.identity().await.unwrap().unwrap(), id);
+    let away = KafkaBus::builder("127.0.0.1:1").connect().unwrap();
+    let error = away.identity().await.unwrap_err();
+    assert!(matches!(error, BusError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn settings_that_make_no_sense_are_refused_without_their_secrets() {
-    let refused =
-        |builder: KafkaBusBuilder| async { builder.connect().await.unwrap_err().to_string() };
+    let refused = |builder: KafkaBusBuilder| async { builder.connect().unwrap_err().to_string() };
     let brokers = "127.0.0.1:1";
     let weaker = refused(KafkaBus::builder(brokers).setting("acks", "1")).await;
     assert!(weaker.contains("acks is all"), "{weaker}");

@@ -137,6 +137,11 @@ impl EventBus for MemoryBus {
         "memory"
     }
 
+    /// None: nobody finds later what it took.
+    async fn identity(&self) -> Result<Option<String>, BusError> {
+        Ok(None)
+    }
+
     async fn publish(&self, events: &[Envelope]) -> Result<(), PublishError> {
         let _turn = self.0.publishing.lock().await;
         for event in events {

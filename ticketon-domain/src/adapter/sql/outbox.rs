@@ -1,18 +1,22 @@
-//! The outbox of all aggregates in the database, the leases on its shards, and the inbox of its consumers.
+//! The outbox of all aggregates in the database, and the leases on its shards.
+
+mod leases;
+mod rows;
 
 use async_trait::async_trait;
 use ticketon_queue::{StoreError, UnixMs};
 
 use super::connection::Conn;
-use super::statement::{marks, rows_of_marks};
+use super::statement::rows_of_marks;
 use super::store::SqlStore;
 use super::transaction::Reading;
 use super::value::{Value, number};
-use super::{Fault, for_update, keep_old, read, transaction, values};
-use crate::outbox::inbox::Inbox;
+use super::{Fault, read, transaction, values};
+use crate::outbox::span::Span;
+use crate::outbox::store::bus_name;
 use crate::outbox::{
-    Aggregate, Backlog, Leased, MAX_READ, NewMessage, OutboxMessage, OutboxStore, Recorded, SHARDS,
-    ShardLease,
+    Backlog, Leased, MAX_COUNTED, MAX_READ, MAX_REST_MS, NewMessage, OutboxStore, Parked, Recorded,
+    Refusal, ShardLease, Unpublished,
 };
 
 /// The most messages of one statement.
@@ -23,6 +27,13 @@ const MAX_NAME_BYTES: usize = 128;
 /// Writes messages, in the transaction of the change that they tell. The caller holds a lock on each of their aggregates,
 /// so that the messages of one have rising rows in the order of their versions.
 pub(super) async fn append(conn: &mut Conn, messages: &[NewMessage]) -> Result<(), Fault> {
+    for message in messages {
+        // What could not be read again must not be written.
+        let refused = |error: ticketon_queue::FieldError| StoreError::Unsafe {
+            detail: format!("a message that could not be read again: {error}"),
+        };
+        message.check().map_err(refused)?;
+    }
     for messages in messages.chunks(MAX_ROWS) {
         let names: Vec<String> = messages
             .iter()
@@ -54,7 +65,7 @@ impl SqlStore {
     /// Writes messages of a host's own, in one transaction. Whoever writes for one aggregate does so one call after the other.
     ///
     /// # Errors
-    /// [`StoreError`] when the database failed; all of them were written, or none.
+    /// [`StoreError::Unsafe`] if one has no proper name; [`StoreError`] when the database failed; all of them were written, or none.
     pub async fn append_messages(&self, messages: &[NewMessage]) -> Result<(), StoreError> {
         transaction!(self, "write messages", |conn| {
             append(conn, messages).await
@@ -66,7 +77,8 @@ fn shard_of(number: i64) -> Result<u16, Fault> {
     u16::try_from(number).map_err(|_| Fault::Corrupt(format!("shard is {number}")))
 }
 
-fn named<'a>(what: &str, name: &'a str) -> Result<&'a str, Fault> {
+/// The name of a relay or a consumer, if it has a proper length.
+pub(super) fn named<'a>(what: &str, name: &'a str) -> Result<&'a str, Fault> {
     if (1..=MAX_NAME_BYTES).contains(&name.len()) {
         return Ok(name);
     }
@@ -77,74 +89,32 @@ fn named<'a>(what: &str, name: &'a str) -> Result<&'a str, Fault> {
     Err(StoreError::Unsafe { detail }.into())
 }
 
-/// The leases that a relay has once it renewed them and took what is free, and how many it may have.
-async fn take(
-    conn: &mut Conn,
-    relay: &str,
-    now_ms: UnixMs,
-    until_ms: UnixMs,
-) -> Result<Leased, Fault> {
-    // All rows, in one order: relays do this one after the other.
-    let all = for_update!("SELECT shard, owner, fence, until_ms FROM outbox_leases ORDER BY shard");
-    let rows = conn.rows(all, &[]).await?;
-    let forget = "DELETE FROM outbox_relays WHERE until_ms <= ? OR relay = ?";
-    conn.run(forget, values![now_ms, relay]).await?;
-    conn.run(
-        "INSERT INTO outbox_relays (relay, until_ms) VALUES (?, ?)",
-        values![relay, until_ms],
-    )
-    .await?;
-    let living = conn
-        .row("SELECT COUNT(*) AS living FROM outbox_relays", &[])
-        .await?;
-    let living = living.map_or(Ok(1), |row| row.count("living"))?;
-    let share = usize::from(SHARDS).div_ceil(usize::try_from(living.max(1)).unwrap_or(usize::MAX));
+fn recorded(good: bool) -> Recorded {
+    if good {
+        Recorded::Done
+    } else {
+        Recorded::StaleFence
+    }
+}
 
-    let mut leases = Vec::new();
-    let mut free = Vec::new();
-    for row in &rows {
-        let (shard, fence) = (shard_of(row.int("shard")?)?, row.count("fence")?);
-        if row.int("until_ms")? <= now_ms {
-            free.push((shard, fence));
-        } else if row.text("owner")? == relay {
-            leases.push(ShardLease {
-                shard,
-                relay: relay.to_owned(),
-                fence,
-                until_ms,
-            });
-        }
-    }
-    if !leases.is_empty() {
-        let renew = "UPDATE outbox_leases SET until_ms = ? WHERE owner = ? AND until_ms > ?";
-        conn.run(renew, values![until_ms, relay, now_ms]).await?;
-    }
-    free.truncate(share.saturating_sub(leases.len()));
-    if !free.is_empty() {
-        let mut values = values![relay, until_ms].to_vec();
-        values.extend(free.iter().map(|(shard, _)| Value::from(i64::from(*shard))));
-        let take =
-            "UPDATE outbox_leases SET owner = ?, fence = fence + 1, until_ms = ? WHERE shard IN";
-        conn.run(format!("{take} ({})", marks(free.len())), &values)
-            .await?;
-        let taken = |(shard, fence): (u16, u64)| ShardLease {
-            shard,
-            relay: relay.to_owned(),
-            fence: fence + 1,
-            until_ms,
-        };
-        leases.extend(free.into_iter().map(taken));
-        leases.sort_unstable_by_key(|lease| lease.shard);
-    }
-    Ok(Leased { leases, share })
+/// How many rows to read.
+fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit.clamp(1, MAX_READ)).unwrap_or(1)
 }
 
 #[async_trait]
 impl OutboxStore for SqlStore {
-    async fn lease(&self, relay: &str, now_ms: UnixMs, ttl_ms: i64) -> Result<Leased, StoreError> {
-        let until_ms = now_ms.saturating_add(ttl_ms);
+    async fn lease(
+        &self,
+        relay: &str,
+        bus: Option<&str>,
+        now_ms: UnixMs,
+        ttl_ms: i64,
+    ) -> Result<Leased, StoreError> {
+        let bus = bus.map(bus_name).transpose()?;
+        let span = Span::new(now_ms, ttl_ms);
         transaction!(self, "lease shards of the outbox", |conn| {
-            take(conn, named("relay", relay)?, now_ms, until_ms).await
+            leases::take(conn, named("relay", relay)?, bus, now_ms, span).await
         })
     }
 
@@ -161,123 +131,111 @@ impl OutboxStore for SqlStore {
 
     async fn leave(&self, relay: &str) -> Result<(), StoreError> {
         transaction!(self, "leave the outbox", |conn| {
-            // In the order in which leases are taken.
-            let all = for_update!("SELECT shard FROM outbox_leases ORDER BY shard");
-            conn.rows(all, &[]).await?;
-            conn.run(
-                "UPDATE outbox_leases SET owner = '', until_ms = 0 WHERE owner = ?",
-                values![relay],
-            )
-            .await?;
-            conn.run("DELETE FROM outbox_relays WHERE relay = ?", values![relay])
-                .await?;
-            Ok(())
+            leases::lock(conn).await?;
+            leases::leave(conn, relay).await
         })
     }
 
-    async fn shards(&self) -> Result<Vec<u16>, StoreError> {
+    async fn bus(&self) -> Result<Option<String>, StoreError> {
+        read!(self, "read the bus of the outbox", Reading::Fresh, |conn| {
+            leases::bus(conn).await
+        })
+    }
+
+    async fn set_bus(&self, bus: Option<&str>) -> Result<(), StoreError> {
+        let bus = bus.map(bus_name).transpose()?;
+        transaction!(self, "change the bus of the outbox", |conn| {
+            leases::lock(conn).await?;
+            leases::set_bus(conn, bus).await
+        })
+    }
+
+    async fn shards(&self, now_ms: UnixMs) -> Result<Vec<u16>, StoreError> {
+        let longest = now_ms.saturating_add(MAX_REST_MS);
         read!(self, "look for messages", Reading::Fresh, |conn| {
-            let rows = conn.rows("SELECT DISTINCT shard FROM outbox", &[]).await?;
-            rows.iter().map(|row| shard_of(row.int("shard")?)).collect()
+            // One look into the index a shard: the outbox as a whole is not walked.
+            let sql = "SELECT l.shard, \
+                         (SELECT o.id FROM outbox o LEFT JOIN outbox_parked p ON p.aggregate = o.aggregate \
+                          WHERE o.shard = l.shard AND (p.aggregate IS NULL OR p.retry_ms <= ? OR p.retry_ms > ?) \
+                          ORDER BY o.id LIMIT 1) AS first \
+                       FROM outbox_leases l";
+            let mut shards = Vec::new();
+            for row in conn.rows(sql, values![now_ms, longest]).await? {
+                if row.opt_int("first")?.is_some() {
+                    shards.push(shard_of(row.int("shard")?)?);
+                }
+            }
+            Ok(shards)
         })
     }
 
     async fn unpublished(
         &self,
         shard: u16,
+        now_ms: UnixMs,
         limit: usize,
-    ) -> Result<Vec<OutboxMessage>, StoreError> {
-        let limit = i64::try_from(limit.clamp(1, MAX_READ)).unwrap_or(1);
+    ) -> Result<Unpublished, StoreError> {
         read!(self, "read messages", Reading::Fresh, |conn| {
-            let sql = "SELECT id, aggregate, version, kind, occurred_ms, correlation, payload FROM outbox \
-                       WHERE shard = ? ORDER BY id LIMIT ?";
-            let rows = conn.rows(sql, values![i64::from(shard), limit]).await?;
-            let read = rows.iter().map(|row| {
-                let message = NewMessage {
-                    aggregate: row.parsed("aggregate")?,
-                    version: row.count("version")?,
-                    kind: row.text("kind")?,
-                    occurred_at_ms: row.int("occurred_ms")?,
-                    correlation: row.opt_text("correlation")?,
-                    payload: row.text("payload")?,
-                };
-                Ok(OutboxMessage {
-                    id: row.int("id")?,
-                    shard,
-                    message,
-                })
-            });
-            read.collect()
+            rows::unpublished(conn, shard, now_ms, at_most(limit)).await
         })
     }
 
     async fn published(&self, lease: &ShardLease, ids: &[i64]) -> Result<Recorded, StoreError> {
-        let shard = i64::from(lease.shard);
         transaction!(self, "record published messages", |conn| {
-            let sql = for_update!("SELECT owner, fence FROM outbox_leases WHERE shard = ?");
-            let Some(row) = conn.row(sql, values![shard]).await? else {
-                return Ok(Recorded::StaleFence);
-            };
-            if row.count("fence")? != lease.fence || row.text("owner")? != lease.relay {
-                return Ok(Recorded::StaleFence);
+            rows::remove(conn, lease, ids).await.map(recorded)
+        })
+    }
+
+    async fn park(
+        &self,
+        lease: &ShardLease,
+        now_ms: UnixMs,
+        refusals: &[Refusal],
+    ) -> Result<Recorded, StoreError> {
+        transaction!(self, "park messages", |conn| {
+            rows::park(conn, lease, now_ms, refusals)
+                .await
+                .map(recorded)
+        })
+    }
+
+    async fn parked(&self, limit: usize) -> Result<Vec<Parked>, StoreError> {
+        read!(self, "read parked messages", Reading::Fresh, |conn| {
+            rows::parked(conn, at_most(limit)).await
+        })
+    }
+
+    async fn retry(&self, aggregate: Option<&str>) -> Result<u64, StoreError> {
+        transaction!(self, "retry parked messages", |conn| {
+            match aggregate {
+                Some(aggregate) => {
+                    let sql = "UPDATE outbox_parked SET retry_ms = 0 WHERE aggregate = ?";
+                    conn.run(sql, values![aggregate]).await
+                }
+                None => conn.run("UPDATE outbox_parked SET retry_ms = 0", &[]).await,
             }
-            for ids in ids.chunks(MAX_ROWS) {
-                let mut values = values![shard].to_vec();
-                values.extend(ids.iter().map(|id| Value::from(*id)));
-                let delete = "DELETE FROM outbox WHERE shard = ? AND id IN";
-                conn.run(format!("{delete} ({})", marks(ids.len())), &values)
-                    .await?;
-            }
-            Ok(Recorded::Done)
         })
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {
+        let most = i64::try_from(MAX_COUNTED).unwrap_or(i64::MAX);
         read!(self, "count messages", Reading::Fresh, |conn| {
-            let counted = conn
-                .row("SELECT COUNT(*) AS pending FROM outbox", &[])
-                .await?;
-            let pending = counted.map_or(Ok(0), |row| row.count("pending"))?;
+            let sql = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM outbox LIMIT ?) AS waiting) AS pending, \
+                              (SELECT COUNT(*) FROM (SELECT 1 FROM outbox_parked LIMIT ?) AS stuck) AS parked";
+            let counted = conn.row(sql, values![most, most]).await?;
+            let (pending, parked) = match counted {
+                Some(row) => (row.count("pending")?, row.count("parked")?),
+                None => (0, 0),
+            };
             let oldest = conn
                 .row("SELECT occurred_ms FROM outbox ORDER BY id LIMIT 1", &[])
                 .await?;
             let oldest_ms = oldest.map(|row| row.int("occurred_ms")).transpose()?;
-            Ok(Backlog { pending, oldest_ms })
-        })
-    }
-}
-
-#[async_trait]
-impl Inbox for SqlStore {
-    async fn last(&self, consumer: &str, aggregate: &Aggregate) -> Result<u64, StoreError> {
-        let aggregate = aggregate.to_string();
-        // A replica may lag, and a version that seems new would be handled twice.
-        read!(self, "read the inbox", Reading::Fresh, |conn| {
-            let sql = "SELECT version FROM inbox WHERE consumer = ? AND aggregate = ?";
-            let row = conn
-                .row(sql, values![named("consumer", consumer)?, &aggregate])
-                .await?;
-            row.map_or(Ok(0), |row| row.count("version"))
-        })
-    }
-
-    async fn handled(
-        &self,
-        consumer: &str,
-        aggregate: &Aggregate,
-        version: u64,
-    ) -> Result<bool, StoreError> {
-        let aggregate = aggregate.to_string();
-        transaction!(self, "write the inbox", |conn| {
-            let (consumer, version) = (named("consumer", consumer)?, number(version)?);
-            let first = keep_old!("INTO inbox (consumer, aggregate, version) VALUES (?, ?, 0)");
-            conn.run(first, values![consumer, &aggregate]).await?;
-            let next =
-                "UPDATE inbox SET version = ? WHERE consumer = ? AND aggregate = ? AND version < ?";
-            let changed = conn
-                .run(next, values![version, consumer, &aggregate, version])
-                .await?;
-            Ok(changed > 0)
+            Ok(Backlog {
+                pending,
+                oldest_ms,
+                parked,
+            })
         })
     }
 }

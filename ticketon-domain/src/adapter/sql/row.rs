@@ -49,7 +49,7 @@ impl Row {
     /// A text, or NULL.
     pub(super) fn opt_text(&self, column: &'static str) -> Result<Option<String>, Fault> {
         // Ids are bytes in MySQL, since its text columns take "a" and "a " for the same.
-        let bytes: Option<Vec<u8>> = read!(self, column, sqlite: String, mysql: Vec<u8>);
+        let bytes: Option<Vec<u8>> = read!(self, column, sqlite: Vec<u8>, mysql: Vec<u8>);
         bytes
             .map(|bytes| {
                 String::from_utf8(bytes)
@@ -61,6 +61,12 @@ impl Row {
     /// A text.
     pub(super) fn text(&self, column: &'static str) -> Result<String, Fault> {
         self.opt_text(column)?.ok_or_else(|| null(column))
+    }
+
+    /// A text as far as it is one: to be shown, whatever is in the column.
+    pub(super) fn lossy_text(&self, column: &'static str) -> Result<String, Fault> {
+        let bytes: Option<Vec<u8>> = read!(self, column, sqlite: Vec<u8>, mysql: Vec<u8>);
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
     }
 
     /// A text that stands for something, or NULL.

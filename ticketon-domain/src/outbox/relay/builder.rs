@@ -99,7 +99,10 @@ impl RelayBuilder {
         self.0.poll = self.0.poll.min(Duration::from_millis(third));
         let wake = self.0.wake.clone();
         let (stop, stopped) = watch::channel(false);
-        let (health, seen) = watch::channel(RelayHealth::default());
+        let (health, seen) = watch::channel(RelayHealth {
+            running: true,
+            ..RelayHealth::default()
+        });
         let task = tokio::spawn(Task::new(Arc::new(self.0), health).run(stopped));
         Relay {
             wake,

@@ -44,13 +44,26 @@ impl Pause {
         let full = FIRST_MS
             .saturating_mul(1 << self.failures.min(20))
             .min(self.most_ms);
-        // Between half of it and all of it.
-        let part = i64::try_from(u64::from_ne_bytes(random_bytes()) % 1_000).unwrap_or(0);
-        self.until_ms = Some(now_ms + full / 2 + full * part / 2_000);
-        let since_ms = self.trouble.take().map_or(now_ms, |(since_ms, _)| since_ms);
-        self.trouble = Some((since_ms, why.to_string()));
+        self.until_ms = Some(now_ms + part_of(full));
+        self.noted(now_ms, why);
         self.failures += 1;
         self.failures == 1
+    }
+
+    /// Something failed, and something else did not: that is told, and no reason to wait. Whether it is the first time since
+    /// all was well.
+    pub(super) fn eased(&mut self, now_ms: UnixMs, why: &dyn fmt::Display) -> bool {
+        self.until_ms = None;
+        self.failures = 0;
+        self.noted(now_ms, why)
+    }
+
+    /// Takes note of a failure without a pause. Whether it is the first time since all was well.
+    pub(super) fn noted(&mut self, now_ms: UnixMs, why: &dyn fmt::Display) -> bool {
+        let before = self.trouble.take();
+        let since_ms = before.as_ref().map_or(now_ms, |(since_ms, _)| *since_ms);
+        self.trouble = Some((since_ms, why.to_string()));
+        before.is_none()
     }
 
     /// Since when it has failed, and how the last time.
@@ -63,9 +76,15 @@ impl Pause {
     /// All is well; whether it was not.
     pub(super) fn passed(&mut self) -> bool {
         self.until_ms = None;
-        self.trouble = None;
-        std::mem::take(&mut self.failures) > 0
+        self.failures = 0;
+        self.trouble.take().is_some()
     }
+}
+
+/// Between half of a pause and all of it, so that not all come at the same moment.
+pub(super) fn part_of(full_ms: i64) -> i64 {
+    let part = i64::try_from(u64::from_ne_bytes(random_bytes()) % 1_000).unwrap_or(0);
+    full_ms / 2 + full_ms * part / 2_000
 }
 
 #[cfg(test)]

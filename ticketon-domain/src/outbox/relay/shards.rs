@@ -75,6 +75,7 @@ mod tests {
         Leased {
             leases: shards.map(lease).collect(),
             share,
+            other_bus: None,
         }
     }
 

@@ -16,5 +16,8 @@ CREATE TABLE IF NOT EXISTS outbox_leases (
     shard INT NOT NULL PRIMARY KEY,
     owner VARBINARY(128) NOT NULL,
     fence BIGINT NOT NULL,
-    until_ms BIGINT NOT NULL
+    until_ms BIGINT NOT NULL,
+    term_ms BIGINT NOT NULL DEFAULT 0,
+    -- Since when somebody doubts that until_ms is by a clock that is right.
+    doubted_ms BIGINT
 ) ENGINE = InnoDB;

@@ -1,7 +1,30 @@
 -- The relays that live: a fair share of the shards follows from their number.
 CREATE TABLE IF NOT EXISTS outbox_relays (
     relay VARBINARY(128) NOT NULL PRIMARY KEY,
-    until_ms BIGINT NOT NULL
+    until_ms BIGINT NOT NULL,
+    term_ms BIGINT NOT NULL,
+    doubted_ms BIGINT
+) ENGINE = InnoDB;
+
+-- The bus that the outbox belongs to: one row, or none.
+CREATE TABLE IF NOT EXISTS outbox_bus (
+    one INT NOT NULL PRIMARY KEY,
+    name VARBINARY(255) NOT NULL
+) ENGINE = InnoDB;
+
+-- Messages that the bus refuses, or that cannot be read. Their aggregates rest until retry_ms.
+CREATE TABLE IF NOT EXISTS outbox_parked (
+    aggregate VARBINARY(192) NOT NULL PRIMARY KEY,
+    shard INT NOT NULL,
+    message BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    kind VARBINARY(64) NOT NULL,
+    since_ms BIGINT NOT NULL,
+    refusals BIGINT NOT NULL,
+    retry_ms BIGINT NOT NULL,
+    why VARBINARY(500) NOT NULL,
+    KEY outbox_parked_of_shard (shard, message),
+    KEY outbox_parked_since (since_ms)
 ) ENGINE = InnoDB;
 
 -- Every shard has its row from the start, so that relays lock the same rows in the same order.

@@ -16,5 +16,8 @@ CREATE TABLE outbox_leases (
     shard INTEGER NOT NULL PRIMARY KEY,
     owner TEXT NOT NULL,
     fence INTEGER NOT NULL,
-    until_ms INTEGER NOT NULL
+    until_ms INTEGER NOT NULL,
+    term_ms INTEGER NOT NULL DEFAULT 0,
+    -- Since when somebody doubts that until_ms is by a clock that is right.
+    doubted_ms INTEGER
 ) STRICT;

@@ -1,8 +1,31 @@
 -- The relays that live: a fair share of the shards follows from their number.
 CREATE TABLE outbox_relays (
     relay TEXT NOT NULL PRIMARY KEY,
-    until_ms INTEGER NOT NULL
+    until_ms INTEGER NOT NULL,
+    term_ms INTEGER NOT NULL,
+    doubted_ms INTEGER
 ) STRICT;
+
+-- The bus that the outbox belongs to: one row, or none.
+CREATE TABLE outbox_bus (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    name TEXT NOT NULL
+) STRICT;
+
+-- Messages that the bus refuses, or that cannot be read. Their aggregates rest until retry_ms.
+CREATE TABLE outbox_parked (
+    aggregate TEXT NOT NULL PRIMARY KEY,
+    shard INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    since_ms INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,
+    retry_ms INTEGER NOT NULL,
+    why TEXT NOT NULL
+) STRICT;
+CREATE INDEX outbox_parked_of_shard ON outbox_parked (shard, message);
+CREATE INDEX outbox_parked_since ON outbox_parked (since_ms);
 
 -- Every shard has its row from the start, so that relays lock the same rows in the same order.
 INSERT OR IGNORE INTO outbox_leases (shard, owner, fence, until_ms) VALUES
