@@ -32,7 +32,7 @@ pub(super) async fn unpublished(
     let mut found = Unpublished::default();
     let mut stuck = HashSet::new();
     for row in conn.rows(sql, values).await? {
-        let aggregate = row.lossy_text("aggregate")?;
+        let aggregate = row.lossy("aggregate")?;
         if stuck.contains(&aggregate) {
             continue;
         }
@@ -143,13 +143,13 @@ pub(super) async fn parked(conn: &mut Conn, limit: i64) -> Result<Vec<Parked>, F
     let rows = conn.rows(sql, values![limit]).await?;
     let read = rows.iter().map(|row| {
         Ok(Parked {
-            aggregate: row.lossy_text("aggregate")?,
+            aggregate: row.lossy("aggregate")?,
             version: u64::try_from(row.int("version")?).unwrap_or(0),
-            kind: row.lossy_text("kind")?,
+            kind: row.lossy("kind")?,
             since_ms: row.int("since_ms")?,
             refusals: u32::try_from(row.int("refusals")?).unwrap_or(u32::MAX),
             retry_ms: row.int("retry_ms")?,
-            why: row.lossy_text("why")?,
+            why: row.lossy("why")?,
         })
     });
     read.collect()
