@@ -476,6 +476,23 @@ async fn browser_purchase_on_a_phone_in_korean() {
     buyer.expect_quiet_console().await;
 }
 
+/// No provider is visited for what costs nothing.
+#[tokio::test]
+async fn browser_purchase_of_what_costs_nothing() {
+    let app = app(None).await;
+    let prices = ["vip", "r"].map(|grade| json!({"grade": grade, "amount": 0}));
+    let house = House::open(&app, attic(), json!({ "prices": prices })).await;
+    let buyer = Shopper::arrive(&house.base_url, "en-US", Device::Laptop).await;
+    buyer.click("#take-best").await;
+    buyer.click("#next").await;
+    buyer.expect("#pay:enabled", "Take the tickets").await;
+    buyer.picture("purchase-free-checkout").await;
+    buyer.click("#pay").await;
+    buyer.expect("#headline", "Paid. Enjoy the show!").await;
+    buyer.click("#choices a").await;
+    eventually(SOON, async || buyer.codes_are_drawn().await).await;
+}
+
 #[tokio::test]
 async fn browser_purchase_by_keyboard() {
     let app = app(None).await;

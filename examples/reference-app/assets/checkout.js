@@ -68,8 +68,8 @@ function drawOrder(order) {
   setText(byId('count'), `${text.total} · ${text.seatCount(order.seats.length)}`);
   setText(byId('total'), total);
   byId('pay').disabled = now.state !== 'ready';
-  setText(byId('pay'), now.state === 'leaving' ? text.opening : text.pay(total));
-  setText(byId('fine'), order.checkout?.provider === 'sandbox' ? text.noRealMoney : text.otherWindow);
+  setText(byId('pay'), now.state === 'leaving' ? text.opening : order.amount === 0 ? text.takeFree : text.pay(total));
+  setText(byId('fine'), order.amount === 0 ? '' : order.checkout?.provider === 'sandbox' ? text.noRealMoney : text.otherWindow);
   byId('give-up').disabled = now.state !== 'ready';
 }
 
@@ -173,6 +173,15 @@ async function pay() {
   if (now.state !== 'ready') return;
   const { order } = now;
   const { checkout } = order;
+  if (order.amount === 0) {
+    // Nobody takes nothing: the order is confirmed as it is.
+    now.state = 'leaving';
+    draw();
+    const done = new URL('/pay/return', location.origin);
+    for (const [name, value] of Object.entries({ orderId: order.orderId, paymentKey: 'free', amount: '0' })) done.searchParams.set(name, value);
+    location.assign(done);
+    return;
+  }
   if (!checkout?.payUrl && !opensWindow(order)) {
     now.note = 'noPayPage';
     draw();
