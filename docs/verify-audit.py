@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Checks an export of the audit: verify-audit.py export.jsonl PUBLIC_KEYS [noted.jsonl]
+"""Checks an export of the audit: verify-audit.py [--checkpoints-only] export.jsonl PUBLIC_KEYS [noted.jsonl]
 
-export.jsonl is what `reference-app audit export` writes, with or without --entries. PUBLIC_KEYS is what
-`reference-app audit keys` prints: id:base64[,id:base64...]. noted.jsonl is an older export: each of its checkpoints
-must still be there. Prints one line a finding; ends with 1 if there is any. Needs nothing but Python 3.8.
+export.jsonl is what `reference-app audit export --entries` writes; without its entries it is checked with
+--checkpoints-only. PUBLIC_KEYS is what `reference-app audit keys` prints: id:base64[,id:base64...]. noted.jsonl is an
+older export: each of its checkpoints must still be there. Prints one line a finding; ends with 1 if there is any. Needs
+nothing but Python 3.8.
 """
 import base64
 import hashlib
@@ -96,9 +97,14 @@ def checkpoint_hash(checkpoint):
 
 
 def check_chain(order, entries, tell):
-    expected, prev = 1, START
+    expected, prev, mark = 1, START, 0
     for entry in sorted(entries, key=lambda entry: entry["seq"]):
         place = f"order {order}, entry {entry['seq']}"
+        sealed, mark_was = entry["checkpoint"], mark
+        # Entries are sealed in their order, so those without a mark are at the end.
+        mark = float("inf") if sealed is None else sealed
+        if mark < mark_was or mark < 1:
+            tell(f"{place}: its mark {sealed} is not that of the checkpoint that sealed it")
         gap = entry["seq"] != expected
         if gap:
             tell(f"order {order}, entry {expected}: the entries up to {entry['seq'] - 1} are missing")
@@ -123,6 +129,26 @@ def check_checkpoint(checkpoint, keys, tell):
         tell(f"{place}: its signature is wrong: it was changed or forged")
 
 
+def check_marks(checkpoints, entries, tell):
+    """Each entry is marked with the checkpoint that sealed it, whose head is the last of those of its order."""
+    marked, last = {}, max([0] + [checkpoint["number"] for checkpoint in checkpoints])
+    for entry in entries:
+        if entry["checkpoint"] is not None:
+            place = entry["checkpoint"], entry["order"]
+            marked[place] = max(marked.get(place, entry["seq"]), entry["seq"])
+    for checkpoint in checkpoints:
+        number = checkpoint["number"]
+        for order, seq, _ in checkpoint["heads"]:
+            found = marked.pop((number, order), None)
+            if found != seq:
+                tell(f"order {order}, entry {found or seq}, checkpoint {number}: its mark is not that of the checkpoint that sealed it")
+    for (number, order), seq in sorted(marked.items()):
+        if number > last:
+            tell(f"checkpoint {number}: the checkpoints up to {number} are missing")
+        else:
+            tell(f"order {order}, entry {seq}, checkpoint {number}: its mark is not that of the checkpoint that sealed it")
+
+
 def read(file):
     lines = [json.loads(line) for line in open(file, encoding="utf-8")]
     kinds = {"checkpoint": [], "entry": []}
@@ -131,11 +157,15 @@ def read(file):
     return kinds["checkpoint"], kinds["entry"]
 
 
-def main(export_file, keys_text, noted_file=None):
+def main(checkpoints_only, export_file, keys_text, noted_file=None):
     found = []
     tell = lambda finding: (found.append(finding), print(finding))
     keys = {key: base64.b64decode(public) for key, public in (pair.split(":") for pair in keys_text.split(","))}
     checkpoints, entries = read(export_file)
+    if checkpoints_only:
+        entries = []
+    elif checkpoints and not entries:
+        raise ValueError("it has checkpoints and no entries: if it was made without --entries, give --checkpoints-only")
     chains, hashes, by_number = {}, {}, {}
     for entry in entries:
         if (entry["order"], entry["seq"]) in hashes:
@@ -154,11 +184,13 @@ def main(export_file, keys_text, noted_file=None):
         expected, prev = checkpoint["number"] + 1, checkpoint["hash"]
         check_checkpoint(checkpoint, keys, tell)
         by_number[checkpoint["number"]] = checkpoint["hash"]
-        for order, seq, head in checkpoint["heads"] if entries else ():
+        for order, seq, head in () if checkpoints_only else checkpoint["heads"]:
             if (order, seq) not in hashes:
                 tell(f"order {order}, entry {seq}, {place}: the checkpoint sealed this entry, and it is not there any more")
             elif hashes[order, seq] != head:
                 tell(f"order {order}, entry {seq}, {place}: the checkpoint sealed this entry with another hash")
+    if not checkpoints_only:
+        check_marks(checkpoints, entries, tell)
     for checkpoint in read(noted_file)[0] if noted_file else ():
         if by_number.get(checkpoint["number"]) != checkpoint["hash"]:
             tell(f"checkpoint {checkpoint['number']}: another one was noted elsewhere, or it was removed")
@@ -167,9 +199,12 @@ def main(export_file, keys_text, noted_file=None):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
+    words = sys.argv[1:]
+    only = "--checkpoints-only" in words
+    words = [word for word in words if word != "--checkpoints-only"]
+    if len(words) not in (2, 3):
         sys.exit(__doc__)
     try:
-        main(*sys.argv[1:])
+        main(only, *words)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         sys.exit(f"this is no export, or these are no keys: {type(error).__name__}: {error}")

@@ -3,6 +3,7 @@
 //! [`Purchases`] is the handle; [`OrderRecord`] is the pure state machine; [`PurchaseStore`] and [`PaymentProvider`] are the ports that
 //! backends implement. Nothing here knows of SQL, of HTTP or of one provider.
 
+pub mod columns;
 pub mod command;
 pub mod correlation;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod store;
 pub mod ticket_code;
 pub mod work;
 
+pub use columns::{OrderColumns, TicketColumns};
 pub use command::{Command, Refused};
 pub use event::{Line, OrderEvent};
 pub use id::{OrderId, PaymentKey, RefundId, TicketId};

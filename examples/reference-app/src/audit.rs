@@ -8,18 +8,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::audit::{
-    Archive, AuditKeys, AuditLog, AuditPublicKeys, Extent, Finding, Line, MAX_BATCHES, Sealer,
-    Verifier, export, read_export, rebuild, rebuild_order, seal,
+    Archive, AuditKeys, AuditLog, AuditPublicKeys, CheckpointNote, Extent, Finding, Line,
+    MAX_BATCHES, MemoryNote, Noted, Sealer, Verifier, export, read_export, rebuild, rebuild_order,
+    seal_noted,
 };
 use ticketon_domain::purchase::OrderId;
 use ticketon_queue::id::random_bytes;
-use ticketon_queue::{ConfigError, FieldError, SystemClock};
+use ticketon_queue::{ConfigError, FieldError, StoreError, SystemClock};
 
 use crate::args::Secret;
 use crate::database::{DatabaseArgs, write_secret};
@@ -49,6 +51,11 @@ pub(crate) struct AuditArgs {
     )]
     pub(crate) audit_public_keys: Option<AuditPublicKeys>,
 
+    /// A file in which the last checkpoint that was seen is noted, best beside the keys and out of the database's reach. A
+    /// history that was rewritten is then not signed anew, after a restart either.
+    #[arg(long, env = "TICKETON_AUDIT_NOTE", value_name = "FILE", global = true)]
+    pub(crate) audit_note: Option<PathBuf>,
+
     /// How often the audit is sealed, in seconds.
     #[arg(
         long,
@@ -71,6 +78,9 @@ pub(crate) enum AuditCommand {
         /// Walk this export instead of the database.
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
+        /// The export was made without --entries: look at its checkpoints alone.
+        #[arg(long, requires = "export")]
+        checkpoints_only: bool,
         /// An older export: each of its checkpoints must still be there.
         #[arg(long, value_name = "FILE")]
         noted: Option<PathBuf>,
@@ -134,8 +144,16 @@ impl AuditArgs {
         };
         let sealer = Sealer::builder(Arc::new(store.clone()), keys)
             .every(Duration::from_secs(self.audit_seal_seconds))
+            .note(self.note())
             .start();
         Ok(Some(sealer))
+    }
+
+    fn note(&self) -> Arc<dyn CheckpointNote> {
+        match &self.audit_note {
+            Some(path) => Arc::new(NoteFile(path.clone())),
+            None => Arc::new(MemoryNote::default()),
+        }
     }
 
     /// The keys that sign: those that were given, or those beside the file, which may be made.
@@ -205,6 +223,7 @@ pub(crate) async fn run(
         AuditCommand::Verify {
             json,
             export,
+            checkpoints_only,
             noted,
         } => {
             let mut verifier = Verifier::new(args.public(database)?);
@@ -212,19 +231,26 @@ pub(crate) async fn run(
                 verifier = with_noted(verifier, path)?;
             }
             let Some(path) = export else {
-                return verify(&verifier, &open(database).await?, *json).await;
+                return verify(&verifier, &database.open_to_read().await?, *json).await;
             };
             let archive = Archive::read(reader(path)?)?;
             verifier = verifier.without_orders();
-            if !archive.has_entries() {
+            if *checkpoints_only {
                 verifier = verifier.checkpoints_only();
+            } else if archive.is_stripped() {
+                return Err(format!(
+                    "{} has checkpoints and no entries: if it was made without --entries, give --checkpoints-only",
+                    path.display()
+                )
+                .into());
             }
             verify(&verifier, &archive, *json).await
         }
         AuditCommand::Rebuild {
             order: Some(order), ..
         } => {
-            let rebuilt = rebuild_order(&open(database).await?, order).await?;
+            let store = database.open_to_read().await?;
+            let rebuilt = rebuild_order(&store, order).await?;
             let rebuilt = rebuilt.ok_or_else(|| format!("order {order} has no entries"))?;
             Ok(writeln!(
                 std::io::stdout(),
@@ -233,7 +259,7 @@ pub(crate) async fn run(
             )?)
         }
         AuditCommand::Rebuild { json, order: None } => {
-            let store = open(database).await?;
+            let store = database.open_to_read().await?;
             let mut told = Told::new(*json);
             let rebuilt = rebuild(&store, &mut |finding| told.tell(&finding)).await?;
             let text = format!(
@@ -243,11 +269,13 @@ pub(crate) async fn run(
             told.end(&text, &json!(rebuilt), rebuilt.findings)
         }
         AuditCommand::Seal { json } => {
-            let store = open(database).await?;
+            // Looked at first: an audit that is made to be sealed has nothing to say.
+            database.open_to_read().await?;
+            let store = database.open().await?;
             let keys = args.keys(database, true)?;
             let keys =
                 keys.ok_or("no keys to sign with: give TICKETON_AUDIT_KEYS or --audit-keys")?;
-            let sealed = seal(&store, &keys, &SystemClock).await?;
+            let sealed = seal_noted(&store, &keys, &SystemClock, &*args.note()).await?;
             let mut text = format!(
                 "{} checkpoints over {} chains",
                 sealed.checkpoints, sealed.heads
@@ -266,7 +294,7 @@ pub(crate) async fn run(
                 after: *after,
                 entries: *entries,
             };
-            let store = open(database).await?;
+            let store = database.open_to_read().await?;
             let mut out: Box<dyn Write + Send> = match out {
                 Some(path) => Box::new(BufWriter::new(File::create(path)?)),
                 None => Box::new(BufWriter::new(std::io::stdout())),
@@ -290,12 +318,50 @@ pub(crate) async fn run(
     }
 }
 
-/// The store. A file must be there: an audit that is made to be looked at has nothing to say.
-async fn open(database: &DatabaseArgs) -> Result<SqlStore, String> {
-    if let Some(file) = database.file().filter(|file| !file.exists()) {
-        return Err(format!("there is no database {}", file.display()));
+/// The last checkpoint that was seen, in a file of one line.
+#[derive(Debug)]
+struct NoteFile(PathBuf);
+
+impl NoteFile {
+    fn said(&self, error: &dyn std::fmt::Display) -> StoreError {
+        let source = format!(
+            "TICKETON_AUDIT_NOTE or --audit-note {}: {error}",
+            self.0.display()
+        );
+        StoreError::Unavailable {
+            context: "note the last checkpoint of the audit",
+            source: source.into(),
+        }
     }
-    database.open().await
+}
+
+#[async_trait]
+impl CheckpointNote for NoteFile {
+    async fn read(&self) -> Result<Option<Noted>, StoreError> {
+        match std::fs::read_to_string(&self.0) {
+            Ok(text) => text
+                .trim()
+                .parse()
+                .map(Some)
+                .map_err(|error: FieldError| self.said(&error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.said(&error)),
+        }
+    }
+
+    async fn write(&self, noted: Noted) -> Result<(), StoreError> {
+        // Another file first: a crash leaves this note or the one before.
+        let mut new = self.0.clone();
+        new.as_mut_os_string()
+            .push(format!(".new-{}", std::process::id()));
+        let written = || {
+            let mut file = File::create(&new)?;
+            writeln!(file, "{noted}")?;
+            file.sync_all()?;
+            std::fs::rename(&new, &self.0)
+        };
+        written().map_err(|error: std::io::Error| self.said(&error))
+    }
 }
 
 fn reader(path: &PathBuf) -> Result<BufReader<File>, String> {

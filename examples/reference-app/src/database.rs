@@ -66,6 +66,24 @@ impl DatabaseArgs {
         Ok(store)
     }
 
+    /// The store as it is, for who only looks: nothing is made, migrated or changed.
+    ///
+    /// # Errors
+    /// When there is no database, or it has not the tables of this version.
+    pub(crate) async fn open_to_read(&self) -> Result<SqlStore, String> {
+        if let Some(file) = self.file().filter(|file| !file.exists()) {
+            return Err(format!("there is no database {}", file.display()));
+        }
+        let store = SqlStore::connect_read_only(self.url.expose())
+            .await
+            .map_err(|error| self.said(&error))?;
+        store
+            .is_migrated()
+            .await
+            .map_err(|error| self.said(&error))?;
+        Ok(store)
+    }
+
     /// Makes the tables, or brings them up to date.
     ///
     /// # Errors

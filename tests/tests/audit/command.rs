@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use sqlx::{ConnectOptions as _, Connection as _};
 use ticketon_tests::workspace_bin;
 
 use super::house::House;
@@ -105,6 +106,12 @@ async fn an_operator_works_on(mut house: House) {
 
     shell.good(&["export", "--out", "all.jsonl", "--entries"]);
     assert_eq!(json_lines(&shell.good(&["export"])).len(), 1);
+    // Without its entries it is judged only where that was asked for.
+    shell.good(&["export", "--out", "few.jsonl"]);
+    let keys = Some(("TICKETON_AUDIT_KEYS", SECRET));
+    let (_, said) = shell.bad(keys, &["verify", "--export", "few.jsonl"]);
+    assert!(said.contains("--checkpoints-only"), "{said}");
+    shell.good(&["verify", "--export", "few.jsonl", "--checkpoints-only"]);
     assert_eq!(shell.good(&["export", "--after", "1"]), "");
     let said = shell.good(&["verify", "--export", "all.jsonl", "--noted", "all.jsonl"]);
     assert!(said.ends_with(" 0 findings\n"), "{said}");
@@ -183,4 +190,80 @@ async fn a_database_that_is_not_there_is_not_made() {
     let (_, said) = shell.bad(Some(("TICKETON_AUDIT_KEYS", SECRET)), &["verify"]);
     assert!(said.contains("there is no database"), "{said}");
     assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn whoever_looks_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("old.db");
+    let url = format!("sqlite:{}", file.display());
+    // A database of another program, or of an older version.
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .create_if_missing(true);
+    let mut old = options.connect().await.unwrap();
+    let made = sqlx::query("CREATE TABLE orders (id TEXT)");
+    made.execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let shell = Shell {
+        program: workspace_bin("reference-app").await,
+        url,
+        folder,
+    };
+    let before = std::fs::read(&file).unwrap();
+    let keys = Some(("TICKETON_AUDIT_KEYS", SECRET));
+    for words in [&["verify"][..], &["rebuild"], &["export"], &["seal"]] {
+        let (_, said) = shell.bad(keys, words);
+        assert!(
+            said.contains("migrate the database first"),
+            "{words:?}: {said}"
+        );
+        assert_eq!(std::fs::read(&file).unwrap(), before, "{words:?}");
+    }
+
+    // Nor where all is as it should be.
+    let mut house = House::file().await;
+    house.paid(1).await;
+    house.seal().await;
+    let copy = shell.path("copy.db");
+    house
+        .write(format!("VACUUM INTO '{}'", copy.display()))
+        .await;
+    let shell = Shell {
+        url: format!("sqlite:{}", copy.display()),
+        ..shell
+    };
+    let before = std::fs::read(&copy).unwrap();
+    for words in [&["verify"][..], &["rebuild"], &["export", "--entries"]] {
+        shell.good(words);
+        assert_eq!(std::fs::read(&copy).unwrap(), before, "{words:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_note_in_a_file_outlives_the_process() {
+    let mut house = House::file().await;
+    house.order(1).await;
+    let shell = Shell {
+        program: workspace_bin("reference-app").await,
+        folder: tempfile::tempdir().unwrap(),
+        url: house.url.clone(),
+    };
+    shell.good(&["seal", "--audit-note", "note"]);
+    let note = std::fs::read_to_string(shell.path("note")).unwrap();
+    assert!(
+        note.starts_with("1 ") && note.len() == 2 + 64 + 1,
+        "{note:?}"
+    );
+    house.write("DELETE FROM audit_checkpoints").await;
+    house.write("UPDATE audit SET checkpoint = NULL").await;
+    let keys = Some(("TICKETON_AUDIT_KEYS", SECRET));
+    let (_, said) = shell.bad(keys, &["seal", "--audit-note", "note"]);
+    assert!(said.contains("somebody rewrote the history"), "{said}");
+    assert_eq!(std::fs::read_to_string(shell.path("note")).unwrap(), note);
+    std::fs::write(shell.path("note"), "nonsense").unwrap();
+    let (_, said) = shell.bad(keys, &["seal", "--audit-note", "note"]);
+    assert!(said.contains("TICKETON_AUDIT_NOTE"), "{said}");
+    std::fs::remove_file(shell.path("note")).unwrap();
+    shell.good(&["seal", "--audit-note", "note"]);
 }

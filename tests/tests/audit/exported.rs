@@ -2,10 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::Value;
 use tempfile::TempDir;
-use ticketon_domain::audit::{Archive, ExportError, Extent, Finding, Verifier, export};
+use ticketon_domain::adapter::sql::SqlStore;
+use ticketon_domain::audit::{
+    Archive, AuditKeys, AuditLog, ExportError, Extent, Finding, Run, StoredChain, StoredCheckpoint,
+    StoredEntry, Verifier, export, seal,
+};
+use ticketon_queue::{ManualClock, StoreError};
 
 use super::house::{House, public, short, verify};
 use super::lives::{Dice, live};
@@ -57,7 +64,7 @@ fn text(lines: &[Value]) -> String {
 async fn ours(lines: &[Value], keys: &str, noted: &[Value]) -> Vec<Finding> {
     let archive = Archive::read(text(lines).as_bytes()).unwrap();
     let mut verifier = Verifier::new(public(keys)).without_orders();
-    if !archive.has_entries() {
+    if archive.is_stripped() {
         verifier = verifier.checkpoints_only();
     }
     let noted = Archive::read(text(noted).as_bytes()).unwrap();
@@ -81,8 +88,12 @@ impl Exported {
     /// What the script prints; `Err` if it finds something.
     fn script(&self, lines: &[Value], keys: &str, noted: &[Value]) -> Result<String, String> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify-audit.py");
-        let output = Command::new("python3")
-            .arg(script)
+        let mut command = Command::new("python3");
+        command.arg(script);
+        if !lines.iter().any(|line| line["type"] == "entry") {
+            command.arg("--checkpoints-only");
+        }
+        let output = command
             .arg(self.file("export.jsonl", lines))
             .arg(keys)
             .arg(self.file("noted.jsonl", noted))
@@ -263,5 +274,167 @@ fn what_is_no_export_is_refused_with_the_line() {
             Err(ExportError::Line { line: refused, .. }) => assert_eq!(refused, line, "{text}"),
             other => panic!("{text}: {other:?}"),
         }
+    }
+}
+
+#[tokio::test]
+async fn an_export_without_its_entries_is_judged_only_where_that_was_asked_for() {
+    let exported = exported().await;
+    let alone = lines(&exported.house, Extent::default()).await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/verify-audit.py");
+    let output = Command::new("python3")
+        .arg(script)
+        .arg(exported.file("alone.jsonl", &alone))
+        .arg(exported.keys())
+        .output()
+        .expect("python3 is installed");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("--checkpoints-only"), "{said}");
+    // Our own walk misses each entry that was sealed.
+    let archive = Archive::read(text(&alone).as_bytes()).unwrap();
+    assert!(archive.is_stripped());
+    let verifier = Verifier::new(public(&exported.keys())).without_orders();
+    let (verified, findings) = verify(&verifier, &archive).await;
+    assert_eq!(findings.len() as u64, verified.heads);
+}
+
+#[tokio::test]
+async fn marks_that_were_changed_in_an_export_show_to_both() {
+    let exported = exported().await;
+    let keys = exported.keys();
+    let count = exported.lines.len();
+    let first = exported.place("entry", 0);
+    let last_checkpoint = (first) as i64;
+    let mut dice = Dice(0xa11_d1ce);
+    for mark in [
+        Value::Null,
+        0.into(),
+        (-3).into(),
+        1.into(),
+        2.into(),
+        last_checkpoint.into(),
+        (last_checkpoint + 1).into(),
+        i64::MAX.into(),
+    ] {
+        for _ in 0..4 {
+            let place = first + dice.below((count - first) as u64) as usize;
+            let mut lines = exported.lines.clone();
+            if lines[place]["checkpoint"] == mark {
+                continue;
+            }
+            lines[place]["checkpoint"] = mark.clone();
+            let line = &lines[place];
+            let found = exported.script(&lines, &keys, &[]);
+            let ours = ours(&lines, &keys, &[]).await;
+            assert!(found.is_err(), "the script finds nothing: {line}");
+            assert_ne!(ours, [], "our own walk finds nothing: {line}");
+        }
+    }
+}
+
+/// A store whose sealer comes whenever the orders are listed: behind the checkpoints of an export.
+#[derive(Debug)]
+struct Sealing {
+    store: Arc<SqlStore>,
+    keys: AuditKeys,
+    clock: ManualClock,
+}
+
+#[async_trait]
+impl AuditLog for Sealing {
+    async fn chains(&self, after: &str, limit: usize) -> Result<Vec<StoredChain>, StoreError> {
+        seal(&*self.store, &self.keys, &self.clock).await?;
+        self.store.chains(after, limit).await
+    }
+
+    async fn chain(&self, order: &str) -> Result<Option<StoredChain>, StoreError> {
+        self.store.chain(order).await
+    }
+
+    async fn strays(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.store.strays(limit).await
+    }
+
+    async fn entries(
+        &self,
+        order: &str,
+        from_seq: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let log: &dyn AuditLog = &*self.store;
+        log.entries(order, from_seq, limit).await
+    }
+
+    async fn sealed(
+        &self,
+        checkpoint: i64,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Run>, StoreError> {
+        self.store.sealed(checkpoint, after, limit).await
+    }
+
+    async fn marks(&self, after: i64, limit: usize) -> Result<Vec<i64>, StoreError> {
+        self.store.marks(after, limit).await
+    }
+
+    async fn checkpoints(
+        &self,
+        from: i64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError> {
+        self.store.checkpoints(from, limit).await
+    }
+}
+
+#[tokio::test]
+async fn an_export_beside_a_running_sealer_passes_both_checks() {
+    for mut house in House::both().await {
+        let mut dice = Dice(77);
+        live(&mut house, 20, &mut dice).await;
+        house.seal().await;
+        let before = house.is_whole().await;
+        let a = house.paid(2).await;
+        house.order(1).await;
+        let log = Sealing {
+            store: Arc::clone(&house.store),
+            keys: house.keys.clone(),
+            clock: house.clock.clone(),
+        };
+        let extent = Extent {
+            after: 0,
+            entries: true,
+        };
+        let mut out = Vec::new();
+        export(&log, extent, &mut out).await.unwrap();
+        let after = house.is_whole().await;
+        assert_eq!(
+            after.checkpoints,
+            before.checkpoints + 1,
+            "it was sealed meanwhile"
+        );
+        assert_eq!(after.unsealed, 0);
+
+        let lines: Vec<Value> = String::from_utf8(out)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let of_a = |line: &&Value| line["order"] == a.order.id.to_string();
+        assert_eq!(
+            lines.iter().filter(of_a).count(),
+            3,
+            "its entries are there"
+        );
+        let exported = Exported {
+            folder: tempfile::tempdir().unwrap(),
+            lines,
+            house,
+        };
+        let keys = exported.keys();
+        assert_eq!(ours(&exported.lines, &keys, &[]).await, []);
+        let said = exported.script(&exported.lines, &keys, &[]);
+        assert!(said.is_ok(), "{said:?}");
     }
 }

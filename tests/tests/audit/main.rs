@@ -12,6 +12,7 @@ mod command;
 mod exported;
 mod house;
 mod lives;
+mod rows;
 mod scene;
 mod sealing;
 mod tampering;

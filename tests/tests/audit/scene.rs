@@ -57,7 +57,7 @@ impl Scene {
 
     pub(crate) async fn entries(&self, order: &OrderRecord) -> Vec<StoredEntry> {
         let log: &dyn AuditLog = &*self.house.store;
-        log.entries(&order.order.id.to_string(), 0, 100)
+        log.entries(&order.order.id.to_string(), 1, 100)
             .await
             .unwrap()
     }
@@ -67,9 +67,14 @@ pub(crate) fn at(order: &OrderRecord, seq: i64) -> String {
     format!("WHERE order_id = '{}' AND seq = {seq}", order.order.id)
 }
 
-/// Puts an order's row back to how it was.
-pub(crate) fn set_order(record: &OrderRecord) -> String {
+/// Puts an order's row, and those of its tickets, back to how they were.
+pub(crate) fn set_order(record: &OrderRecord) -> Vec<String> {
     let body = serde_json::to_string(record).unwrap();
     let (id, version) = (record.order.id, record.order.version);
-    format!("UPDATE orders SET body = '{body}', version = {version} WHERE id = '{id}'")
+    let order = format!("UPDATE orders SET body = '{body}', version = {version} WHERE id = '{id}'");
+    let tickets = record.order.tickets.iter().map(|ticket| {
+        let (id, state) = (ticket.id, ticket.state);
+        format!("UPDATE tickets SET state = '{state}' WHERE id = '{id}'")
+    });
+    std::iter::once(order).chain(tickets).collect()
 }

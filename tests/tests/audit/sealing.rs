@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ticketon_domain::audit::{
-    AuditKeys, AuditLog as _, AuditStore as _, ChainHash, Checkpoint, Entry, MAX_HEADS, Put,
-    Sealer, seal,
+    AuditKeys, AuditLog, AuditStore as _, ChainHash, Checkpoint, CheckpointNote as _, Entry,
+    MAX_HEADS, MemoryNote, Noted, Put, Sealer, seal, seal_noted,
 };
-use ticketon_domain::purchase::OrderId;
+use ticketon_domain::purchase::{OrderId, PurchaseStore as _};
 use ticketon_queue::{Clock, StoreError};
 
 use super::house::House;
@@ -31,7 +31,7 @@ async fn only_what_is_new_is_sealed() {
         assert_eq!(house.seal().await.checkpoints, 0);
         house.used(&a, 1).await;
         assert_eq!(house.seal().await.heads, 1);
-        let stored = house.store.checkpoints(1, 10).await.unwrap();
+        let stored = house.store.checkpoints(2, 10).await.unwrap();
         let second = stored[0].read().unwrap();
         assert_eq!(
             (second.number, second.heads[0].order, second.heads[0].seq),
@@ -232,4 +232,113 @@ async fn the_task_seals_at_its_interval_and_at_its_end() {
             .unwrap()
             .contains("checkpoint")
     );
+}
+
+/// Somebody takes all checkpoints away and writes the chain of an order anew: cheaper, and with its order.
+async fn rewrite(house: &mut House, order: &OrderId) {
+    let log: &dyn AuditLog = &*house.store;
+    let old = log.entries(&order.to_string(), 1, 1).await.unwrap();
+    let old = old[0].read().unwrap();
+    let body = old.body.replace("165000", "1");
+    let new = Entry::chained(old.order, 1, old.at_ms, old.kind, body, old.prev);
+    let mut record = house.store.order(order).await.unwrap().unwrap();
+    record.head = new.hash;
+    record.order.amount = 1;
+    record.order.lines[0].price = 1;
+    let record = serde_json::to_string(&record).unwrap();
+    for sql in [
+        "DELETE FROM audit_checkpoints".to_owned(),
+        "UPDATE audit SET checkpoint = NULL".to_owned(),
+        format!(
+            "UPDATE audit SET body = '{}', hash = '{}' WHERE order_id = '{order}'",
+            new.body, new.hash
+        ),
+        format!("UPDATE orders SET body = '{record}' WHERE id = '{order}'"),
+    ] {
+        assert!(house.write(sql.as_str()).await > 0, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_history_that_was_rewritten_is_not_signed_anew() {
+    for mut house in House::both().await {
+        let note = MemoryNote::default();
+        let order = house.order(1).await.order.id;
+        let noted =
+            async |house: &House| seal_noted(&*house.store, &house.keys, &house.clock, &note).await;
+        assert_eq!(noted(&house).await.unwrap().heads, 1);
+        let seen = note.read().await.unwrap().unwrap();
+        assert_eq!(seen.number, 1);
+        assert_eq!(noted(&house).await.unwrap().heads, 0, "nothing is new");
+
+        rewrite(&mut house, &order).await;
+        // Nothing in the database says so: this is what the note is for.
+        house.is_whole().await;
+        for _ in 0..2 {
+            match noted(&house).await {
+                Err(StoreError::Unsafe { detail }) => {
+                    assert!(detail.contains("checkpoint 1 of the audit"), "{detail}");
+                    assert!(detail.contains("is not there any more"), "{detail}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(house.store.checkpoints(1, 10).await.unwrap(), []);
+
+        // Somebody who noted nothing signs it; then there is another one in its place, and one behind it.
+        for checkpoints in [1, 2] {
+            house.clock.advance(Duration::from_secs(1));
+            assert_eq!(house.seal().await.checkpoints, 1);
+            match noted(&house).await {
+                Err(StoreError::Unsafe { detail }) => {
+                    assert!(detail.contains("has the hash"), "{checkpoints}: {detail}");
+                }
+                other => panic!("{other:?}"),
+            }
+            house.order(1).await;
+        }
+        assert_eq!(note.read().await.unwrap(), Some(seen), "it stays as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_note_follows_what_others_seal() {
+    let mut house = House::file().await;
+    let note = MemoryNote::default();
+    for number in 1..=3 {
+        house.order(1).await;
+        assert_eq!(house.seal().await.checkpoints, 1);
+        let mine = seal_noted(&*house.store, &house.keys, &house.clock, &note).await;
+        assert_eq!(mine.unwrap().checkpoints, 0);
+        let last = house.store.last_checkpoint().await.unwrap().unwrap();
+        let last = Noted::of(&last.read().unwrap());
+        assert_eq!(last.number, number);
+        assert_eq!(note.read().await.unwrap(), Some(last));
+    }
+}
+
+#[tokio::test]
+async fn a_running_sealer_refuses_a_rewritten_history() {
+    let mut house = House::file().await;
+    let order = house.order(1).await.order.id;
+    let clock: Arc<dyn Clock> = Arc::new(house.clock.clone());
+    let sealer = Sealer::builder(house.store.clone(), house.keys.clone())
+        .clock(clock)
+        .every(Duration::from_secs(60))
+        .start();
+    assert_eq!(sealer.rounds(1).await.trouble, None);
+    rewrite(&mut house, &order).await;
+    ticketon_tests::eventually(Duration::from_secs(10), || {
+        house.clock.advance(Duration::from_secs(61));
+        let rounds = sealer.health().rounds;
+        async move { rounds >= 2 }
+    })
+    .await;
+    let trouble = sealer.health().trouble.unwrap();
+    assert!(
+        trouble.contains("somebody rewrote the history"),
+        "{trouble}"
+    );
+    sealer.shutdown().await;
+    assert_eq!(house.store.checkpoints(1, 10).await.unwrap(), []);
 }

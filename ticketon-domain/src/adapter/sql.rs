@@ -4,7 +4,7 @@
 //! [`migrations`](SqlStore::migrate), one set for each database. No type of the driver leaves this module.
 //!
 //! # How a verb is written
-//! A verb is a block over a connection (`connection::Conn`), run by `transaction!` or `read!`:
+//! A verb is a block over a connection (`connection::Conn`), run by `transaction!`, `read!` or `snapshot!`:
 //!
 //! ```text
 //! transaction!(self, "count an order", |conn| {
@@ -56,5 +56,5 @@ pub use store::{SqlLimits, SqlStore};
 
 use fault::Fault;
 use statement::{each, for_update, keep_old};
-use transaction::{read, transaction};
+use transaction::{read, snapshot, transaction};
 use value::values;

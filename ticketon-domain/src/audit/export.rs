@@ -15,6 +15,7 @@ use super::row::runs;
 use super::{
     AuditLog, Checkpoint, MAX_ENTRIES, MAX_PAGE, Run, StoredChain, StoredCheckpoint, StoredEntry,
 };
+use crate::purchase::OrderId;
 
 /// The longest line that is read, in bytes: some times a checkpoint with all its heads.
 const MAX_LINE_BYTES: u64 = 4 << 20;
@@ -133,27 +134,31 @@ pub async fn export(
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
     let mut lines = 0;
-    let mut after = extent.after;
-    loop {
-        let page = log.checkpoints(after, PAGE).await?;
+    let mut from = extent.after.checked_add(1);
+    let mut last_number = extent.after;
+    while let Some(first) = from {
+        let page = log.checkpoints(first, PAGE).await?;
         let Some(last) = page.last() else {
             break;
         };
-        after = last.number;
+        last_number = last.number;
+        from = last_number.checked_add(1);
         for stored in page {
             write(out, &Line::Checkpoint(CheckpointLine::of(stored)?))?;
             lines += 1;
         }
     }
     if extent.entries {
-        lines += export_entries(log, out).await?;
+        lines += export_entries(log, last_number, out).await?;
     }
     out.flush()?;
     Ok(lines)
 }
 
+/// Entries that were sealed behind the last checkpoint here, while the export was written, count as not sealed yet.
 async fn export_entries(
     log: &dyn AuditLog,
+    last_checkpoint: i64,
     out: &mut (dyn Write + Send),
 ) -> Result<u64, ExportError> {
     let mut lines = 0;
@@ -165,14 +170,15 @@ async fn export_entries(
         };
         order.clone_from(&last.order);
         for chain in page {
-            let mut after = i64::MIN;
-            loop {
-                let entries = log.entries(&chain.order, after, MAX_ENTRIES).await?;
+            let mut from = Some(i64::MIN);
+            while let Some(first) = from {
+                let entries = log.entries(&chain.order, first, MAX_ENTRIES).await?;
                 let Some(last) = entries.last() else {
                     break;
                 };
-                after = last.seq;
-                for entry in entries {
+                from = last.seq.checked_add(1);
+                for mut entry in entries {
+                    entry.checkpoint = entry.checkpoint.filter(|mark| *mark <= last_checkpoint);
                     write(out, &Line::Entry(entry))?;
                     lines += 1;
                 }
@@ -249,6 +255,12 @@ impl Archive {
         !self.entries.is_empty()
     }
 
+    /// Whether it has checkpoints over entries, and none of these: it was made without them, or they were taken out.
+    #[must_use]
+    pub fn is_stripped(&self) -> bool {
+        self.entries.is_empty() && !self.checkpoints.is_empty()
+    }
+
     /// Its checkpoints that can be read, for [`Verifier::noted`](super::Verifier::noted).
     pub fn readable_checkpoints(&self) -> impl Iterator<Item = Checkpoint> + '_ {
         self.checkpoints
@@ -273,10 +285,14 @@ impl Archive {
     fn chain_of(&self, order: &str, chain: &BTreeMap<i64, StoredEntry>) -> StoredChain {
         StoredChain {
             order: order.to_owned(),
-            record: None,
             last_seq: chain.keys().next_back().copied(),
+            ..StoredChain::default()
         }
     }
+}
+
+fn is_id(order: &str) -> bool {
+    order.parse::<OrderId>().is_ok()
 }
 
 #[async_trait]
@@ -285,7 +301,7 @@ impl AuditLog for Archive {
         let behind = self
             .entries
             .iter()
-            .filter(|(order, _)| order.as_str() > after);
+            .filter(|(order, _)| order.as_str() > after && is_id(order));
         Ok(behind
             .take(limit)
             .map(|(order, chain)| self.chain_of(order, chain))
@@ -297,14 +313,22 @@ impl AuditLog for Archive {
         Ok(chain.map(|chain| self.chain_of(order, chain)))
     }
 
+    async fn strays(&self, limit: usize) -> Result<Vec<String>, StoreError> {
+        let strays = self.entries.keys().filter(|order| !is_id(order));
+        Ok(strays
+            .take(limit)
+            .map(|order| format!("an entry's order is {order:?}"))
+            .collect())
+    }
+
     async fn entries(
         &self,
         order: &str,
-        after_seq: i64,
+        from_seq: i64,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let chain = self.entries.get(order).into_iter().flatten();
-        let behind = chain.filter(|(seq, _)| **seq > after_seq);
+        let behind = chain.filter(|(seq, _)| **seq >= from_seq);
         Ok(behind.take(limit).map(|(_, entry)| entry.clone()).collect())
     }
 
@@ -317,7 +341,7 @@ impl AuditLog for Archive {
         let behind = self
             .entries
             .iter()
-            .filter(|(order, _)| order.as_str() > after);
+            .filter(|(order, _)| order.as_str() > after && is_id(order));
         let marked = behind
             .flat_map(|(_, chain)| chain.values())
             .filter(|entry| entry.checkpoint == Some(checkpoint))
@@ -341,13 +365,13 @@ impl AuditLog for Archive {
 
     async fn checkpoints(
         &self,
-        after: i64,
+        from: i64,
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, StoreError> {
         let behind = self
             .checkpoints
             .iter()
-            .filter(|(number, _)| **number > after);
+            .filter(|(number, _)| **number >= from);
         Ok(behind
             .take(limit)
             .map(|(_, stored)| stored.clone())

@@ -135,8 +135,8 @@ pub enum Wrong {
     /// There is an order without entries.
     #[error("the order has no entries: its whole chain was removed")]
     ChainMissing,
-    /// There are entries without an order.
-    #[error("there are entries and no order: the order was removed, or the entries were put in")]
+    /// There are entries, or tickets, without an order.
+    #[error("there is no order: it was removed, or its entries and tickets were put in")]
     OrderMissing,
     /// The record of an order is that of another one.
     #[error("its record is that of order {found}")]
@@ -197,6 +197,40 @@ pub enum Wrong {
         stored: String,
         /// What its entries make of it, as JSON.
         rebuilt: String,
+    },
+    /// A column beside an order's record is not what the record makes it.
+    #[error("the column {column} is {stored}, the order's record makes it {expected}")]
+    Column {
+        /// Which column.
+        column: String,
+        /// What it has.
+        stored: String,
+        /// What it should have.
+        expected: String,
+    },
+    /// A ticket of an order has no row: nothing keeps its seat from being sold again.
+    #[error("its ticket {ticket} has no row")]
+    TicketMissing {
+        /// The ticket's id.
+        ticket: String,
+    },
+    /// There is a row of a ticket that its order does not know.
+    #[error("ticket {ticket} has a row, and the order knows nothing of it")]
+    TicketAdded {
+        /// The ticket's id.
+        ticket: String,
+    },
+    /// A column of a ticket is not what its order makes it.
+    #[error("the column {column} of ticket {ticket} is {stored}, its order makes it {expected}")]
+    TicketDiffers {
+        /// The ticket's id.
+        ticket: String,
+        /// Which column.
+        column: String,
+        /// What it has.
+        stored: String,
+        /// What it should have.
+        expected: String,
     },
     /// The events of a chain cannot have happened in this order.
     #[error("its entries make no order: {detail}")]

@@ -7,16 +7,30 @@ use serde::{Deserialize, Serialize};
 use ticketon_queue::{FieldError, UnixMs};
 
 use super::{ChainHash, Checkpoint, Entry, SealedHead};
+use crate::purchase::{OrderColumns, TicketColumns};
 
-/// An order, and how far its chain goes. Either may be missing.
+/// An order as its row has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Its record as JSON.
+    pub record: String,
+    /// What stands beside it.
+    pub columns: OrderColumns,
+}
+
+/// An order, its tickets, and how far its chain goes; all of one moment. Each may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StoredChain {
     /// The order's id.
     pub order: String,
-    /// The order's record as JSON; `None` where there are entries and no order.
-    pub record: Option<String>,
-    /// The highest number of its entries; `None` where there is an order and no entry.
+    /// The order; `None` where there are entries or tickets and no order.
+    pub stored: Option<StoredOrder>,
+    /// The rows of its tickets, by their ids.
+    pub tickets: Vec<TicketColumns>,
+    /// The highest number of its entries; `None` where there is no entry.
     pub last_seq: Option<i64>,
+    /// What of the order's row, or of its tickets', cannot be read, and why.
+    pub unreadable: Option<String>,
 }
 
 /// An entry.

@@ -2,7 +2,10 @@
 
 use ticketon_queue::{Clock, StoreError};
 
-use super::{AuditKeys, AuditStore, ChainHash, Checkpoint, MAX_HEADS, Put, Run, SealedHead};
+use super::{
+    AuditKeys, AuditStore, ChainHash, Checkpoint, CheckpointNote, MAX_HEADS, MemoryNote, Noted,
+    Put, Run, SealedHead,
+};
 
 /// The most checkpoints that one call makes.
 pub const MAX_BATCHES: usize = 64;
@@ -35,6 +38,20 @@ pub async fn seal(
     keys: &AuditKeys,
     clock: &dyn Clock,
 ) -> Result<Sealed, StoreError> {
+    seal_noted(store, keys, clock, &MemoryNote::default()).await
+}
+
+/// The same by somebody who noted the last checkpoint that they saw, and notes the new ones. If that one is gone or
+/// another, somebody rewrote the history, and it is not signed anew.
+///
+/// # Errors
+/// See [`seal`]; also [`StoreError::Unsafe`] if what was noted is not there, and [`StoreError`] if nothing can be noted.
+pub async fn seal_noted(
+    store: &dyn AuditStore,
+    keys: &AuditKeys,
+    clock: &dyn Clock,
+    note: &dyn CheckpointNote,
+) -> Result<Sealed, StoreError> {
     let mut sealed = Sealed::default();
     let mut after = String::new();
     let mut conflicts = 0;
@@ -43,6 +60,7 @@ pub async fn seal(
             break;
         }
         let last = last(store, keys).await?;
+        compare(store, note, last.as_ref()).await?;
         let mut runs = store.unsealed(&after, MAX_HEADS).await?;
         let full = runs.len() >= MAX_HEADS;
         let next_after = runs.last().map(|run| run.order.clone());
@@ -53,14 +71,15 @@ pub async fn seal(
             heads.extend(head.as_ref().ok());
             head.is_ok()
         });
-        if !heads.is_empty()
-            && put(store, keys, clock, last.as_ref(), heads, &runs).await? == Put::Conflict
-        {
-            conflicts += 1;
-            if conflicts >= MAX_ATTEMPTS {
-                break;
+        if !heads.is_empty() {
+            match put(store, keys, clock, last.as_ref(), heads, &runs).await? {
+                Some(noted) => note.write(noted).await?,
+                None if conflicts + 1 >= MAX_ATTEMPTS => break,
+                None => {
+                    conflicts += 1;
+                    continue;
+                }
             }
-            continue;
         }
         sealed.checkpoints += u64::from(!runs.is_empty());
         sealed.heads += runs.len() as u64;
@@ -99,6 +118,54 @@ async fn last(store: &dyn AuditStore, keys: &AuditKeys) -> Result<Option<Checkpo
     Ok(Some(last))
 }
 
+/// Compares the store with what was noted, and notes what is new.
+async fn compare(
+    store: &dyn AuditStore,
+    note: &dyn CheckpointNote,
+    last: Option<&Checkpoint>,
+) -> Result<(), StoreError> {
+    let noted = note.read().await?;
+    if let Some(noted) = noted {
+        let found = match last {
+            Some(last) if last.number <= noted.number => Some((last.number, last.hash.to_string())),
+            Some(_) => {
+                let number = i64::try_from(noted.number).unwrap_or(i64::MAX);
+                let page = store.checkpoints(number, 1).await?;
+                page.into_iter()
+                    .next()
+                    .map(|stored| (u64::try_from(stored.number).unwrap_or(0), stored.hash))
+            }
+            None => None,
+        };
+        let what = match found {
+            Some((number, hash)) if number == noted.number && hash == noted.hash.to_string() => {
+                None
+            }
+            Some((number, hash)) if number == noted.number => {
+                Some(format!("has the hash {hash} now"))
+            }
+            _ => Some("is not there any more".to_owned()),
+        };
+        if let Some(what) = what {
+            return Err(StoreError::Unsafe {
+                detail: format!(
+                    "checkpoint {} of the audit was seen with the hash {} and {what}: somebody rewrote the history, \
+                     or put an older database back; nothing is signed anew. Verify the audit with an export from \
+                     elsewhere; if that was on purpose, remove the note and seal again",
+                    noted.number, noted.hash
+                ),
+            });
+        }
+    }
+    match last.map(Noted::of) {
+        Some(last) if noted.is_none_or(|noted| noted.number < last.number) => {
+            note.write(last).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a checkpoint; `None` if another one came first.
 async fn put(
     store: &dyn AuditStore,
     keys: &AuditKeys,
@@ -106,14 +173,14 @@ async fn put(
     last: Option<&Checkpoint>,
     heads: Vec<SealedHead>,
     runs: &[Run],
-) -> Result<Put, StoreError> {
+) -> Result<Option<Noted>, StoreError> {
     let number = last.map_or(0, |last| last.number) + 1;
     let prev = last.map_or(ChainHash::START, |last| last.hash);
     let checkpoint = Checkpoint::signed(number, clock.now_ms(), prev, heads, keys);
-    let put = store.put_checkpoint(&checkpoint, runs).await?;
-    if put == Put::Done {
-        tracing::info!(target: "ticketon::audit", number, heads = runs.len(), hash = %checkpoint.hash,
-            "a checkpoint of the audit was made");
+    if store.put_checkpoint(&checkpoint, runs).await? == Put::Conflict {
+        return Ok(None);
     }
-    Ok(put)
+    tracing::info!(target: "ticketon::audit", number, heads = runs.len(), hash = %checkpoint.hash,
+        "a checkpoint of the audit was made");
+    Ok(Some(Noted::of(&checkpoint)))
 }

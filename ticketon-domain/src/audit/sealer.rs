@@ -7,8 +7,8 @@ use ticketon_queue::{Clock, StoreError, SystemClock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::seal::{Sealed, seal};
-use super::{AuditKeys, AuditStore};
+use super::seal::{Sealed, seal_noted};
+use super::{AuditKeys, AuditStore, CheckpointNote, MemoryNote};
 
 /// How long the last sealing may take when the task is shut down.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -24,6 +24,7 @@ pub struct SealerBuilder {
     keys: AuditKeys,
     clock: Arc<dyn Clock>,
     every: Duration,
+    note: Arc<dyn CheckpointNote>,
 }
 
 impl SealerBuilder {
@@ -39,6 +40,14 @@ impl SealerBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Where the last checkpoint that was seen is noted: in the memory if nothing is said, so that a history which was
+    /// rewritten while the process was down is signed anew. See [`seal_noted`].
+    #[must_use]
+    pub fn note(mut self, note: Arc<dyn CheckpointNote>) -> Self {
+        self.note = note;
         self
     }
 
@@ -86,6 +95,7 @@ impl Sealer {
             keys,
             clock: Arc::new(SystemClock),
             every: DEFAULT_EVERY,
+            note: Arc::new(MemoryNote::default()),
         }
     }
 
@@ -144,7 +154,7 @@ async fn run(
 }
 
 async fn round(parts: &SealerBuilder, health: &watch::Sender<SealerHealth>) {
-    let sealed = seal(&*parts.store, &parts.keys, &*parts.clock).await;
+    let sealed = seal_noted(&*parts.store, &parts.keys, &*parts.clock, &*parts.note).await;
     health.send_modify(|health| {
         health.rounds += 1;
         note(health, sealed);

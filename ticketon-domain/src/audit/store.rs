@@ -17,21 +17,26 @@ pub const MAX_ENTRIES: usize = 1_000;
 /// An audit that can be read: a store's, or an export.
 ///
 /// Pages are in the order of the ids' bytes or of the numbers. A listing that begins "after" something begins with the
-/// next one; `""` and `i64::MIN` are before everything.
+/// next one, and `""` is before every id; one that begins "from" a number begins with that one.
 #[async_trait]
 pub trait AuditLog: Send + Sync + std::fmt::Debug + 'static {
-    /// Orders and how far their chains go, as of one moment for each; also orders without entries, and entries without
-    /// an order. At most [`MAX_PAGE`].
+    /// Orders with their tickets, and how far their chains go, as of one moment for each; also orders without entries,
+    /// and entries and tickets without an order. At most [`MAX_PAGE`], and fewer where they have many tickets: only an
+    /// empty page is the last one.
     async fn chains(&self, after: &str, limit: usize) -> Result<Vec<StoredChain>, StoreError>;
 
     /// One of them.
     async fn chain(&self, order: &str) -> Result<Option<StoredChain>, StoreError>;
 
+    /// Rows of orders, entries and tickets that are of no order, since what should be an order's id is none; each in words.
+    /// No other listing has them. At most [`MAX_PAGE`].
+    async fn strays(&self, limit: usize) -> Result<Vec<String>, StoreError>;
+
     /// Entries of an order, by their numbers; at most [`MAX_ENTRIES`].
     async fn entries(
         &self,
         order: &str,
-        after_seq: i64,
+        from_seq: i64,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
 
@@ -50,7 +55,7 @@ pub trait AuditLog: Send + Sync + std::fmt::Debug + 'static {
     /// Checkpoints, by their numbers; at most [`MAX_PAGE`].
     async fn checkpoints(
         &self,
-        after: i64,
+        from: i64,
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, StoreError>;
 }

@@ -76,9 +76,12 @@ impl Source {
                 Self::MySql { options, writes } => {
                     let mut conn = Conn::new(Wire::MySql(options.connect().await?));
                     conn.command(super::mysql::SETTINGS).await?;
-                    if *writes {
-                        conn.command("SET SESSION autocommit = 0").await?;
-                    }
+                    let kind = if *writes {
+                        "SET SESSION autocommit = 0"
+                    } else {
+                        "SET SESSION TRANSACTION READ ONLY"
+                    };
+                    conn.command(kind).await?;
                     Ok(conn)
                 }
             }

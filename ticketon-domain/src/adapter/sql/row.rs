@@ -63,6 +63,15 @@ impl Row {
         self.opt_text(column)?.ok_or_else(|| null(column))
     }
 
+    /// A text, also where it is none: what is no UTF-8 is replaced. For rows that a hand may have changed, and columns
+    /// in which no replacement can pass for what should be there.
+    pub(super) fn lossy(&self, column: &'static str) -> Result<String, Fault> {
+        let bytes: Option<Vec<u8>> = read!(self, column, sqlite: Vec<u8>, mysql: Vec<u8>);
+        let bytes = bytes.ok_or_else(|| null(column))?;
+        Ok(String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    }
+
     /// A text that stands for something, or NULL.
     pub(super) fn opt_parsed<T>(&self, column: &'static str) -> Result<Option<T>, Fault>
     where

@@ -33,6 +33,16 @@ pub(super) fn reading(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options.create_if_missing(false).pragma("query_only", "1")
 }
 
+/// The same for a program that only reads: the file is opened as it is, and nothing of it is changed.
+pub(super) fn read_only(options: &SqliteConnectOptions) -> SqliteConnectOptions {
+    let file = SqliteConnectOptions::new().filename(options.get_filename());
+    reading(file)
+        .read_only(true)
+        .busy_timeout(BUSY_WITHIN)
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
 /// Whether it is a database in memory.
 pub(super) fn in_memory(options: &SqliteConnectOptions) -> bool {
     // The driver gives such a database a made-up name.

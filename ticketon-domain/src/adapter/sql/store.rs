@@ -9,9 +9,10 @@ use ticketon_queue::StoreError;
 use super::catalog::Layouts;
 use super::open::Source;
 use super::pool::{Line, Pool};
-use super::transaction;
+use super::transaction::Reading;
 #[cfg(feature = "sqlite")]
 use super::writer::Writer;
+use super::{read, transaction};
 
 /// How much a [`SqlStore`] asks of its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +108,32 @@ impl SqlStore {
         Self::open(Source::of(url)?, limits).await
     }
 
+    /// The same for a program that only reads. A file must be there, and stays as it is: nothing is made or migrated, and
+    /// whatever would write fails. Ask [`is_migrated`](Self::is_migrated) first.
+    ///
+    /// # Errors
+    /// See [`connect`](Self::connect); a database in memory has nothing to be read.
+    pub async fn connect_read_only(url: &str) -> Result<Self, StoreError> {
+        let source = Source::of(url)?;
+        if source.in_memory() {
+            return Err(StoreError::Address {
+                detail: "a database in memory is empty: there is nothing to read".to_owned(),
+            });
+        }
+        let source = match source {
+            #[cfg(feature = "sqlite")]
+            Source::Sqlite(options) => Source::Sqlite(Box::new(super::sqlite::read_only(&options))),
+            #[cfg(feature = "mysql")]
+            server @ Source::MySql { .. } => reading(server),
+        };
+        let store = Self::over(source, SqlLimits::default());
+        let context = "connect to the database to read";
+        read!(store, context, Reading::Fresh, |conn| {
+            conn.row("SELECT 1", &[]).await
+        })?;
+        Ok(store)
+    }
+
     /// Reads listings, which may be some seconds old, from a replica of this address. It is connected to when it is
     /// first needed.
     ///
@@ -118,10 +145,10 @@ impl SqlStore {
         Ok(self)
     }
 
-    async fn open(source: Source, limits: SqlLimits) -> Result<Self, StoreError> {
+    fn over(source: Source, limits: SqlLimits) -> Self {
         let in_memory = source.in_memory();
         let reader = Pool::new(reading(source.clone()), limits.readers, line(&limits));
-        let store = Self {
+        Self {
             primary: match source {
                 #[cfg(feature = "sqlite")]
                 Source::Sqlite(_) => Primary::File(Writer::new(source, line(&limits), in_memory)),
@@ -134,7 +161,11 @@ impl SqlStore {
             replica: None,
             limits,
             layouts: Arc::default(),
-        };
+        }
+    }
+
+    async fn open(source: Source, limits: SqlLimits) -> Result<Self, StoreError> {
+        let store = Self::over(source, limits);
         transaction!(store, "connect to the database", |conn| {
             conn.row("SELECT 1", &[]).await
         })?;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::Conn;
 use super::fault::Fault;
 use super::pool::{Lent, Pool};
+use super::statement::Dialect;
 use super::store::{Primary, SqlStore};
 #[cfg(feature = "sqlite")]
 use super::writer::Turn;
@@ -65,6 +66,24 @@ macro_rules! read {
     };
 }
 
+/// Reads several times, and all of it as of one moment. See [`transaction!`].
+macro_rules! snapshot {
+    ($store:expr, $context:expr, |$conn:ident| $work:block) => {
+        $crate::adapter::sql::transaction::attempts!($context, $store.limits.within, async {
+            let reading = $crate::adapter::sql::transaction::Reading::Fresh;
+            let mut session = $store.begin_reading(reading).await?;
+            // A fault on the way drops the connection, and with it the snapshot.
+            session.begin_snapshot().await?;
+            let outcome = {
+                let $conn: &mut $crate::adapter::sql::connection::Conn = session.conn()?;
+                $crate::adapter::sql::transaction::work(async { $work }).await
+            };
+            session.end_snapshot().await?;
+            session.settle(outcome).await
+        })
+    };
+}
+
 /// Tries until it is done, may not be tried again, or the time is over.
 macro_rules! attempts {
     ($context:expr, $within:expr, $attempt:expr) => {{
@@ -82,7 +101,7 @@ macro_rules! attempts {
     }};
 }
 
-pub(super) use {attempts, read, transaction};
+pub(super) use {attempts, read, snapshot, transaction};
 
 /// Names the type of a block.
 pub(super) async fn work<T>(work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
@@ -128,6 +147,34 @@ impl Session {
             #[cfg(feature = "sqlite")]
             Self::Turn(turn) => turn.conn(),
             Self::Writing(lent, _) | Self::Reading(lent, _) => lent.conn(),
+        }
+    }
+
+    /// From here on what is read is as of one moment, whatever the isolation level of other reads.
+    pub(super) async fn begin_snapshot(&mut self) -> Result<(), Fault> {
+        let Self::Reading(lent, _) = self else {
+            // A transaction of the one connection that there is: nobody else writes.
+            return Ok(());
+        };
+        let conn = lent.conn()?;
+        match conn.dialect() {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => conn.command("BEGIN").await,
+            #[cfg(feature = "mysql")]
+            Dialect::MySql => {
+                conn.command(
+                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                     START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+                )
+                .await
+            }
+        }
+    }
+
+    pub(super) async fn end_snapshot(&mut self) -> Result<(), Fault> {
+        match self {
+            Self::Reading(lent, _) => lent.conn()?.command("COMMIT").await,
+            _ => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use ticketon_queue::StoreError;
 
 use super::{Verified, Verifier};
 use crate::audit::finding::{Findings, Place, Wrong};
-use crate::audit::{AuditLog, ChainHash, Entry, MAX_ENTRIES, MAX_PAGE, StoredChain};
+use crate::audit::{AuditLog, ChainHash, Entry, MAX_ENTRIES, MAX_PAGE, StoredChain, rows};
 use crate::purchase::OrderRecord;
 
 /// What a walk along a chain has seen.
@@ -33,6 +33,9 @@ impl Verifier {
         verified: &mut Verified,
         findings: &mut Findings<'_>,
     ) -> Result<(), StoreError> {
+        for stray in log.strays(MAX_PAGE).await? {
+            findings(Wrong::Unreadable { detail: stray }.at(Place::default()));
+        }
         let mut after = String::new();
         loop {
             let page = log.chains(&after, MAX_PAGE).await?;
@@ -46,9 +49,8 @@ impl Verifier {
                 let mut walk = self.walk(log, &chain, &mut |_| is_good = false).await?;
                 if !is_good {
                     // Beside a running shop two reads may see two moments.
-                    if let Some(chain) = log.chain(&chain.order).await? {
-                        walk = self.walk(log, &chain, findings).await?;
-                    }
+                    let chain = log.chain(&chain.order).await?.unwrap_or(chain);
+                    walk = self.walk(log, &chain, findings).await?;
                 }
                 verified.entries += walk.entries;
                 verified.unsealed += walk.unsealed;
@@ -70,10 +72,10 @@ impl Verifier {
             entries: 0,
             unsealed: 0,
         };
-        let mut after = i64::MIN;
+        let mut from = chain.last_seq.map(|_| i64::MIN);
         let end = chain.last_seq.unwrap_or(i64::MIN);
-        while after < end {
-            let page = match log.entries(order, after, MAX_ENTRIES).await {
+        while let Some(first) = from.filter(|from| *from <= end) {
+            let page = match log.entries(order, first, MAX_ENTRIES).await {
                 Ok(page) => page,
                 // Text that is no text: nothing more can be said about this chain.
                 Err(StoreError::Corrupt { detail, .. }) => {
@@ -85,7 +87,7 @@ impl Verifier {
             let Some(last) = page.last() else {
                 break;
             };
-            after = last.seq;
+            from = last.seq.checked_add(1);
             // What was put behind in the meantime is not what the order was read with.
             for stored in page.iter().filter(|stored| stored.seq <= end) {
                 let place = Place::entry(order, stored.seq);
@@ -115,7 +117,8 @@ impl Walk {
                 seq: Some(self.next),
                 ..place.clone()
             };
-            findings(Wrong::Missing { until: seq - 1 }.at(missing));
+            let until = seq.saturating_sub(1);
+            findings(Wrong::Missing { until }.at(missing));
         }
         if !entry.is_whole() {
             findings(Wrong::Edited.at(place.clone()));
@@ -147,14 +150,21 @@ impl Walk {
     }
 }
 
-/// Compares a chain's end with what its order knows of it.
+/// Compares a chain's end with what its order knows of it, and the order with the rows beside it.
 fn compare(chain: &StoredChain, walk: &Walk, findings: &mut Findings<'_>) {
     let order = chain.order.as_str();
-    let Some(record) = &chain.record else {
+    if let Some(detail) = chain.unreadable.clone() {
+        findings(Wrong::Unreadable { detail }.at(Place::order(order)));
+        return;
+    }
+    let Some(stored) = &chain.stored else {
         findings(Wrong::OrderMissing.at(Place::order(order)));
+        for wrong in rows::orphans(chain) {
+            findings(wrong.at(Place::order(order)));
+        }
         return;
     };
-    let record: OrderRecord = match serde_json::from_str(record) {
+    let record: OrderRecord = match serde_json::from_str(&stored.record) {
         Ok(record) => record,
         Err(error) => {
             let detail = format!("the order's record: {error}");
@@ -166,6 +176,9 @@ fn compare(chain: &StoredChain, walk: &Walk, findings: &mut Findings<'_>) {
     if found != order {
         findings(Wrong::OtherOrder { found }.at(Place::order(order)));
         return;
+    }
+    for wrong in rows::differences(chain, &record, &record.order) {
+        findings(wrong.at(Place::order(order)));
     }
     let version = record.order.version;
     let Some(last) = chain.last_seq else {

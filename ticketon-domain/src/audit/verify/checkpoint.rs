@@ -31,13 +31,15 @@ impl Verifier {
             prev: Some(ChainHash::START),
         };
         let mut noted = self.noted.iter().peekable();
-        let mut after = i64::MIN;
-        loop {
-            let page = log.checkpoints(after, PAGE).await?;
+        let mut from = Some(i64::MIN);
+        let mut last_number = i64::MIN;
+        while let Some(first) = from {
+            let page = log.checkpoints(first, PAGE).await?;
             let Some(last) = page.last() else {
                 break;
             };
-            after = last.number;
+            last_number = last.number;
+            from = last_number.checked_add(1);
             for stored in &page {
                 verified.checkpoints += 1;
                 while let Some((number, hash)) =
@@ -57,7 +59,7 @@ impl Verifier {
             not_as_noted(*number, hash, None, findings);
         }
         if self.entries {
-            self.marks(log, after, findings).await?;
+            self.marks(log, last_number, findings).await?;
         }
         Ok(())
     }
@@ -78,7 +80,7 @@ impl Verifier {
             after = *last;
             for mark in marks {
                 // It may have been written since the walk.
-                let found = log.checkpoints(mark.saturating_sub(1), 1).await?;
+                let found = log.checkpoints(mark, 1).await?;
                 if found.first().is_none_or(|found| found.number != mark) {
                     findings(Wrong::CheckpointMissing { until: mark }.at(Place::checkpoint(mark)));
                 }
@@ -100,7 +102,8 @@ impl Walk {
         let gap = number != self.next;
         if gap {
             let missing = Place::checkpoint(self.next);
-            findings(Wrong::CheckpointMissing { until: number - 1 }.at(missing));
+            let until = number.saturating_sub(1);
+            findings(Wrong::CheckpointMissing { until }.at(missing));
         }
         self.next = number.saturating_add(1);
         let checkpoint = match stored.read() {
@@ -189,7 +192,7 @@ async fn unmarked(
 ) -> Result<(), StoreError> {
     let (order, seq) = (head.order.to_string(), number_of(head.seq));
     let place = Place::entry(&order, seq).in_checkpoint(number);
-    let found = match log.entries(&order, seq.saturating_sub(1), 1).await {
+    let found = match log.entries(&order, seq, 1).await {
         Ok(found) => found.into_iter().next().filter(|entry| entry.seq == seq),
         // It was told by the walk along its chain.
         Err(StoreError::Corrupt { .. }) => return Ok(()),

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use super::super::statement::{marks, rows_of_marks};
 use super::{Conn, Fault, Value, number, values};
-use crate::purchase::{Change, Changed, OrderRecord, Ticket};
+use crate::purchase::{Change, Changed, OrderColumns, OrderRecord, Ticket, TicketColumns};
 use crate::venue::SeatLabel;
 
-/// The columns of an order.
+/// The row of an order.
 pub(super) struct OrderRow<'a> {
     pub(super) id: String,
     record: &'a OrderRecord,
-    hold: String,
-    fence: i64,
-    version: i64,
+    columns: OrderColumns,
     body: String,
 }
 
@@ -21,11 +19,12 @@ impl<'a> OrderRow<'a> {
     pub(super) fn of(record: &'a OrderRecord) -> Result<Self, ticketon_queue::StoreError> {
         let context = "write an order";
         let row = || {
+            // The columns would hold something else.
+            number(record.order.version)?;
+            number(record.order.fence)?;
             Ok(Self {
                 id: record.order.id.to_string(),
-                hold: record.order.hold.to_string(),
-                fence: number(record.order.fence)?,
-                version: number(record.order.version)?,
+                columns: OrderColumns::of(record),
                 body: serde_json::to_string(record)
                     .map_err(|error| Fault::Corrupt(error.to_string()))?,
                 record,
@@ -34,50 +33,42 @@ impl<'a> OrderRow<'a> {
         row().map_err(|fault: Fault| fault.into_store_error(context))
     }
 
-    fn hold_live(&self) -> Option<i64> {
-        self.record.order.state.claims_hold().then_some(1)
-    }
-
-    fn attention_ms(&self) -> Option<i64> {
-        Some(self.record.work.attention.as_ref()?.since_ms)
-    }
-
     fn payment_key(&self) -> Option<&str> {
-        Some(self.record.order.payment.as_ref()?.key.as_str())
+        self.columns.payment_key.as_deref()
     }
 
     pub(super) async fn insert(&self, conn: &mut Conn) -> Result<(), Fault> {
-        let (record, order) = (self.record, &self.record.order);
+        let columns = &self.columns;
         let sql = "INSERT INTO orders (id, event_id, user_id, hold_id, hold_live, state, payment_key, due_ms, \
                    attention_ms, created_ms, version, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let values = values![
             &self.id,
-            &order.event,
-            &record.user,
-            &self.hold,
-            self.hold_live(),
-            order.state.as_str(),
+            &columns.event,
+            &columns.user,
+            &columns.hold,
+            columns.hold_live,
+            &columns.state,
             self.payment_key(),
-            record.due_ms(),
-            self.attention_ms(),
-            order.created_at_ms,
-            self.version,
+            columns.due_ms,
+            columns.attention_ms,
+            columns.created_ms,
+            columns.version,
             &self.body,
         ];
         conn.run(sql, values).await.map(drop)
     }
 
     async fn update(&self, conn: &mut Conn) -> Result<(), Fault> {
-        let record = self.record;
+        let columns = &self.columns;
         let sql = "UPDATE orders SET hold_live = ?, state = ?, payment_key = ?, due_ms = ?, attention_ms = ?, \
                    version = ?, body = ? WHERE id = ?";
         let values = values![
-            self.hold_live(),
-            record.order.state.as_str(),
+            columns.hold_live,
+            &columns.state,
             self.payment_key(),
-            record.due_ms(),
-            self.attention_ms(),
-            self.version,
+            columns.due_ms,
+            columns.attention_ms,
+            columns.version,
             &self.body,
             &self.id,
         ];
@@ -143,19 +134,24 @@ async fn tickets(
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<String> = new.iter().map(|ticket| ticket.id.to_string()).collect();
+    let mut rows = Vec::with_capacity(new.len());
+    for ticket in &new {
+        // The column would hold something else.
+        number(ticket.price)?;
+        rows.push(TicketColumns::of(ticket, order, row.record.user.as_str()));
+    }
     let mut values: Vec<Value<'_>> = Vec::with_capacity(new.len() * 11);
-    for (ticket, id) in new.iter().zip(&ids) {
+    for ticket in &rows {
         values.extend(values![
-            id,
+            &ticket.id,
             &row.id,
-            &order.event,
+            &ticket.event,
             &ticket.seat,
-            live(ticket.state.is_live()),
-            ticket.state.as_str(),
-            &row.record.user,
-            row.fence,
-            number(ticket.price)?,
+            ticket.live,
+            &ticket.state,
+            &ticket.user,
+            ticket.fence,
+            ticket.price,
             &ticket.grade,
             order.changed_at_ms,
         ]);

@@ -8,6 +8,8 @@ CREATE TABLE IF NOT EXISTS audit (
     prev_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     checkpoint BIGINT,
+    CHECK (length(order_id) = 32),
+    CHECK (seq > 0),
     PRIMARY KEY (order_id, seq),
     KEY audit_of_checkpoint (checkpoint, order_id, seq)
 ) ENGINE = InnoDB;
@@ -20,5 +22,6 @@ CREATE TABLE IF NOT EXISTS audit_checkpoints (
     hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     key_id VARBINARY(128) NOT NULL,
     signature VARBINARY(256) NOT NULL,
-    body LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL
+    body LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    CHECK (id > 0)
 ) ENGINE = InnoDB;

@@ -16,6 +16,7 @@ CREATE TABLE orders (
     created_ms INTEGER NOT NULL,
     version INTEGER NOT NULL,
     body TEXT NOT NULL,
+    CHECK (length(id) = 32),
     CHECK (hold_live = 1)
 ) STRICT;
 CREATE UNIQUE INDEX orders_hold ON orders (event_id, hold_id, hold_live);
@@ -37,6 +38,7 @@ CREATE TABLE tickets (
     price INTEGER NOT NULL,
     grade TEXT NOT NULL,
     changed_ms INTEGER NOT NULL,
+    CHECK (length(order_id) = 32),
     CHECK (live = 1)
 ) STRICT;
 CREATE UNIQUE INDEX tickets_seat ON tickets (event_id, seat, live);

@@ -8,6 +8,8 @@ CREATE TABLE audit (
     prev_hash TEXT NOT NULL,
     hash TEXT NOT NULL,
     checkpoint INTEGER,
+    CHECK (length(order_id) = 32),
+    CHECK (seq > 0),
     PRIMARY KEY (order_id, seq)
 ) STRICT;
 CREATE INDEX audit_of_checkpoint ON audit (checkpoint, order_id, seq);
@@ -20,5 +22,6 @@ CREATE TABLE audit_checkpoints (
     hash TEXT NOT NULL,
     key_id TEXT NOT NULL,
     signature TEXT NOT NULL,
-    body TEXT NOT NULL
+    body TEXT NOT NULL,
+    CHECK (id > 0)
 ) STRICT;
