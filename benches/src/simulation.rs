@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ticketon_queue::{Clock as _, RoomVerb, SystemClock};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 pub use database::Tampered;
 pub use diary::{Ending, Latency, Step};
@@ -64,6 +64,17 @@ pub struct Sale {
     world: Arc<World>,
 }
 
+/// What a task gave; its panic is this one's.
+async fn joined<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(error) => panic!("an observer was stopped: {error}"),
+        },
+    }
+}
+
 impl Sale {
     /// Sells the house.
     ///
@@ -86,11 +97,11 @@ impl Sale {
             }
         }
         world.everybody_left();
-        let marks = trouble.await.unwrap_or_default();
+        let marks = joined(trouble).await;
         let at_rest = world.rest(REST_WITHIN).await;
         let took_ms = SystemClock.now_ms() - began_ms;
-        let moments = watching.await.unwrap_or_default();
-        let evidence = Evidence::gather(&world, &moments, at_rest).await;
+        let moments = joined(watching).await;
+        let evidence = Evidence::gather(&world, &moments, &marks, at_rest).await;
         // Only now: who still waits is told, and the numbers above have seen them.
         world.room(RoomVerb::Close).await;
         Self {
@@ -105,7 +116,8 @@ impl Sale {
         }
     }
 
-    /// Gathers the evidence anew, after the rows of the database were tampered with: shows that the judge sees it.
+    /// Gathers the evidence anew, after the rows of the database were tampered with: shows that the judge sees it. Then the
+    /// rows are as they were.
     ///
     /// # Panics
     /// If the database does not answer.
@@ -113,7 +125,9 @@ impl Sale {
         // Nobody mends it meanwhile.
         self.world.close().await;
         self.world.database.tamper(how).await;
-        Evidence::gather(&self.world, &self.moments, true).await
+        let evidence = Evidence::gather(&self.world, &self.moments, &self.marks, true).await;
+        self.world.database.mend().await;
+        evidence
     }
 
     /// Ends the processes.

@@ -32,7 +32,7 @@ impl Options {
     }
 }
 
-/// Builds the simulator with optimization and runs it; a broken promise is a failure.
+/// Builds the simulator with optimization and runs it; a promise that was broken, or not shown, is a failure.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     line(options).run()
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: sells a house, writes what was seen, and ends with 1 when a promise was broken.
+//! `cargo xtask simulate`: sells a house, writes what was seen, and ends with 1 when a promise was broken, or not shown.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ async fn main() -> ExitCode {
         report::page(&sale, &verdicts),
     );
     println!("{text}");
-    let held = verdicts.iter().all(|verdict| verdict.held);
+    let held = verdicts.iter().all(judge::Verdict::held);
     sale.close().await;
     match write(&folder, &text, &page) {
         Ok(()) => println!("\n{}", folder.join(PAGE).display()),

@@ -1,8 +1,8 @@
 //! The database of the sale: where it is, and what the judge asks of it, by SQL of its own.
 
-use sqlx::Row as _;
 use sqlx::mysql::MySqlPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{AssertSqlSafe, Row as _};
 use tempfile::TempDir;
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_tests::MariaDb;
@@ -125,12 +125,49 @@ impl Database {
         let Pool::Sqlite(pool) = &self.pool else {
             panic!("only a file of SQLite is tampered with");
         };
+        // How it was, for `mend`.
+        for table in TABLES {
+            for sql in [
+                format!("DROP TABLE IF EXISTS kept_{table}"),
+                format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}"),
+            ] {
+                run(pool, &sql).await;
+            }
+        }
         for sql in statements(how) {
-            let done = sqlx::query(*sql).execute(pool).await;
-            done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            assert!(
+                run(pool, sql).await > 0 || sql.starts_with("DROP"),
+                "{sql} met no row"
+            );
+        }
+    }
+
+    /// Brings the rows back to how they were before somebody tampered with them.
+    pub(super) async fn mend(&self) {
+        let Pool::Sqlite(pool) = &self.pool else {
+            panic!("only a file of SQLite is tampered with");
+        };
+        for table in TABLES {
+            run(pool, &format!("DELETE FROM {table}")).await;
+            run(
+                pool,
+                &format!("INSERT INTO {table} SELECT * FROM kept_{table}"),
+            )
+            .await;
         }
     }
 }
+
+async fn run(pool: &SqlitePool, sql: &str) -> u64 {
+    let done = sqlx::query(AssertSqlSafe(sql.to_owned()))
+        .execute(pool)
+        .await;
+    done.unwrap_or_else(|error| panic!("{sql}: {error}"))
+        .rows_affected()
+}
+
+/// The tables in which rows are tampered with.
+const TABLES: [&str; 4] = ["orders", "tickets", "audit", "outbox"];
 
 const fn statements(how: Tampered) -> &'static [&'static str] {
     match how {

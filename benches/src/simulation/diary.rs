@@ -1,12 +1,14 @@
 //! What people and observers write down while the sale runs: the other half of the evidence.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use ticketon_domain::purchase::{OrderId, PaymentKey};
+use ticketon_domain::seat::SeatHold;
+use ticketon_queue::UserId;
 
 /// How somebody's story ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +142,17 @@ pub struct Admitted {
     pub until_ms: i64,
 }
 
+/// Somebody had a hold, and surely still had it at its end here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) hold: String,
+    pub(super) fence: u64,
+    pub(super) seats: Vec<String>,
+    /// When the store says that it was taken.
+    pub(super) from_ms: i64,
+    pub(super) until_ms: i64,
+}
+
 /// What a person was answered under one idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answered {
@@ -156,6 +169,13 @@ pub(super) struct Counters {
     pub(super) vanished: AtomicU64,
     pub(super) second_places: AtomicU64,
     pub(super) cut_connections: AtomicU64,
+    pub(super) found_again: AtomicU64,
+    pub(super) lost_after_cut: AtomicU64,
+    pub(super) positions: AtomicU64,
+    pub(super) joined_twice: AtomicU64,
+    pub(super) ran_out: AtomicU64,
+    pub(super) strangers_refused: AtomicU64,
+    pub(super) strangers_served: AtomicU64,
     pub(super) two_orders: AtomicU64,
     pub(super) holds: AtomicU64,
     pub(super) partial_holds: AtomicU64,
@@ -179,6 +199,9 @@ pub(super) fn add(counter: &AtomicU64) {
 pub(super) struct Diary {
     pub(super) counters: Counters,
     admissions: Mutex<HashMap<u64, Admitted>>,
+    holds: Mutex<HashMap<(String, u64), Held>>,
+    in_line: Mutex<BTreeSet<UserId>>,
+    maps_lost: Mutex<Vec<(i64, i64)>>,
     payments: Mutex<Vec<(OrderId, PaymentKey)>>,
     told_paid: Mutex<Vec<OrderId>>,
     endings: Mutex<BTreeMap<Ending, u64>>,
@@ -194,6 +217,9 @@ impl Diary {
         Self {
             counters: Counters::default(),
             admissions: Mutex::default(),
+            holds: Mutex::default(),
+            in_line: Mutex::default(),
+            maps_lost: Mutex::default(),
             payments: Mutex::default(),
             told_paid: Mutex::default(),
             endings: Mutex::default(),
@@ -218,6 +244,41 @@ impl Diary {
         if let Some(admitted) = locked(&self.admissions).get_mut(&fence) {
             admitted.until_ms = admitted.until_ms.max(at_ms);
         }
+    }
+
+    /// Somebody was told that they hold seats.
+    pub(super) fn held(&self, hold: &SeatHold) {
+        let seats = hold.seats.iter().map(|seat| seat.label.to_string());
+        let held = Held {
+            hold: hold.id.to_string(),
+            fence: hold.fence,
+            seats: seats.collect(),
+            from_ms: hold.taken_at_ms,
+            until_ms: hold.taken_at_ms,
+        };
+        locked(&self.holds)
+            .entry((held.hold.clone(), held.fence))
+            .or_insert(held);
+    }
+
+    /// They surely still held them at this time.
+    pub(super) fn still_held(&self, hold: &SeatHold, at_ms: i64) {
+        if let Some(held) = locked(&self.holds).get_mut(&(hold.id.to_string(), hold.fence)) {
+            held.until_ms = held.until_ms.max(at_ms);
+        }
+    }
+
+    /// Somebody waits in line from now on.
+    pub(super) fn comes_into_line(&self, user: &UserId) {
+        locked(&self.in_line).insert(user.clone());
+    }
+
+    pub(super) fn leaves_line(&self, user: &UserId) {
+        locked(&self.in_line).remove(user);
+    }
+
+    pub(super) fn in_line(&self) -> Vec<UserId> {
+        locked(&self.in_line).iter().cloned().collect()
     }
 
     /// A buyer authorized a payment.
@@ -261,6 +322,19 @@ impl Diary {
 
     pub(super) fn admissions(&self) -> Vec<Admitted> {
         locked(&self.admissions).values().cloned().collect()
+    }
+
+    /// All holds were lost at some time between these two.
+    pub(super) fn map_lost(&self, from_ms: i64, to_ms: i64) {
+        locked(&self.maps_lost).push((from_ms, to_ms));
+    }
+
+    pub(super) fn maps_lost(&self) -> Vec<(i64, i64)> {
+        locked(&self.maps_lost).clone()
+    }
+
+    pub(super) fn holds(&self) -> Vec<Held> {
+        locked(&self.holds).values().cloned().collect()
     }
 
     pub(super) fn payments(&self) -> Vec<(OrderId, PaymentKey)> {

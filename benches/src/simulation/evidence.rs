@@ -4,7 +4,7 @@
 
 mod gather;
 
-use ticketon_domain::audit::Verified;
+use ticketon_domain::audit::{Rebuilt, Verified};
 use ticketon_domain::purchase::OrderState;
 
 use super::bus::Consumed;
@@ -15,6 +15,8 @@ use super::diary::Admitted;
 pub struct Evidence {
     /// Whether all came to rest in time.
     pub at_rest: bool,
+    /// Faults that happened, and those that were planned.
+    pub faults: (usize, usize),
     /// The waiting room.
     pub line: Line,
     /// The seat map.
@@ -31,6 +33,8 @@ pub struct Evidence {
     pub outbox: Outbox,
     /// The audit.
     pub audit: Verified,
+    /// How many orders were made anew from their entries, and what differs.
+    pub rebuilt: Rebuilt,
     /// The first thing that is wrong with the audit.
     pub audit_finding: Option<String>,
 }
@@ -64,11 +68,23 @@ pub struct Line {
     pub second_places: u64,
     /// People whose place was another one after a reconnect, without a reason.
     pub vanished: u64,
+    /// Positions that people were told.
+    pub positions: u64,
     /// How often a position went up.
     pub positions_up: u64,
+    /// People who asked on both processes at once, and were answered by both.
+    pub joined_twice: u64,
+    /// Looks at which somebody waited.
+    pub waited_looks: u64,
+    /// Admissions while people waited in all lanes, by lane, with the lane's weight.
+    pub shares: Vec<(String, u32, u64)>,
     /// Connections that a crash cut.
     pub cut: u64,
-    /// Crashes.
+    /// Of these, people who found their place again.
+    pub found_again: u64,
+    /// Of these, people whose place had ended meanwhile.
+    pub lost_after_cut: u64,
+    /// People who met a fault that did not end.
     pub faults_met: u64,
 }
 
@@ -83,6 +99,16 @@ pub struct Map {
     pub looks: u64,
     /// Holds that people took.
     pub holds: u64,
+    /// Seats that several people held, one after the other.
+    pub seats_again: u64,
+    /// Seats that two people held at once.
+    pub two_holders: u64,
+    /// Holds that nobody gave back or bought.
+    pub ran_out: u64,
+    /// Strangers who wanted to do something with a hold, and were refused.
+    pub strangers_refused: u64,
+    /// Strangers who did something with a hold.
+    pub strangers_served: u64,
     /// Holds with fewer seats than were asked for.
     pub partial_holds: u64,
     /// Retries that found another hold or order than the first call.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ticketon_queue::{Clock as _, SystemClock};
 
+use super::plan::Sabotage;
 use super::world::World;
 
 /// A fault, and how long it lasted.
@@ -30,7 +31,10 @@ enum Fault {
     MapLost,
 }
 
-/// After so many sold seats in a hundred.
+/// How many faults there are.
+pub(super) const COUNT: usize = PLAN.len();
+
+/// After so many sold seats in a hundred of those that can be sold.
 const PLAN: [(u64, Fault); 5] = [
     (15, Fault::ProviderDown),
     (35, Fault::Crash(1)),
@@ -44,7 +48,7 @@ pub(super) async fn cause(world: Arc<World>) -> Vec<Mark> {
     let began_ms = SystemClock.now_ms();
     let mut marks = Vec::new();
     for (percent, fault) in PLAN {
-        let wanted = u64::from(world.plan.seats) * percent / 100;
+        let wanted = world.plan.for_sale() * percent / 100;
         loop {
             let sold = world
                 .head()
@@ -103,12 +107,17 @@ async fn happen(world: &Arc<World>, fault: Fault) {
         }
         Fault::Crash(number) => {
             let process = world.process(number);
+            if world.plan.sabotage == Sabotage::LosePlaces {
+                world.lose_places().await;
+            }
             process.crash();
             world.pause(world.pace.restart_ms).await;
             process.start().await;
         }
         Fault::MapLost => {
+            let from_ms = SystemClock.now_ms();
             world.house.lose_maps().await;
+            world.diary.map_lost(from_ms, SystemClock.now_ms());
             while world.head().await.is_none() {
                 SystemClock.sleep(EVERY).await;
             }

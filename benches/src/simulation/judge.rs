@@ -1,7 +1,7 @@
 //! The verdict: every promise that a sale can put to the test, by the evidence alone.
 //!
-//! Pure: the same evidence has the same verdict. What a sale cannot show is not judged here: tokens (Q6) and access (A2)
-//! have tests of their own.
+//! Pure: the same evidence has the same verdict. A promise that nothing put to the test did not hold: it was not shown, and
+//! that is no success. What a sale cannot show is not judged here: tokens (Q6) and access (A2) have tests of their own.
 
 mod line;
 mod orders;
@@ -11,6 +11,17 @@ use std::fmt;
 
 use super::evidence::Evidence;
 
+/// What became of a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was put to the test, and held.
+    Held,
+    /// It did not hold.
+    Broken,
+    /// Nothing put it to the test.
+    NotShown,
+}
+
 /// Whether a promise held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -18,19 +29,28 @@ pub struct Verdict {
     pub promise: &'static str,
     /// What it says, in short.
     pub says: &'static str,
-    /// Whether it held.
-    pub held: bool,
-    /// What was seen.
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What was seen, or what was not.
     pub seen: String,
+}
+
+impl Verdict {
+    /// Whether it was put to the test, and held.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.outcome == Outcome::Held
+    }
 }
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.held {
-            write!(f, "{} held: {}", self.promise, self.seen)
-        } else {
-            write!(f, "BROKEN: {} ({}): {}", self.promise, self.says, self.seen)
-        }
+        let word = match self.outcome {
+            Outcome::Held => return write!(f, "{} held: {}", self.promise, self.seen),
+            Outcome::Broken => "BROKEN",
+            Outcome::NotShown => "NOT SHOWN",
+        };
+        write!(f, "{word}: {} ({}): {}", self.promise, self.says, self.seen)
     }
 }
 
@@ -47,6 +67,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
         line::progress(line),
         line::crashes(line),
         seats::all_or_none(&evidence.map),
+        seats::holder_alone(&evidence.map),
         seats::sums(&evidence.map),
         seats::freed(&evidence.map),
         seats::one_ticket(evidence),
@@ -56,7 +77,19 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
         orders::same_answers(&evidence.told),
         orders::events(evidence),
         orders::audit(evidence),
+        faults(evidence),
     ]
+}
+
+/// Not a promise, but what the others are worth by.
+fn faults(evidence: &Evidence) -> Verdict {
+    let mut case = Case::of("all faults", "what was to go wrong went wrong");
+    let (happened, planned) = evidence.faults;
+    if happened < planned {
+        let lacks = format!("{happened} of {planned} faults happened: not enough was sold");
+        case.lacking.push(lacks);
+    }
+    case.close(format!("{happened} of {planned} happened"))
 }
 
 /// Collects what is wrong with one promise.
@@ -64,6 +97,7 @@ struct Case {
     promise: &'static str,
     says: &'static str,
     wrong: Vec<String>,
+    lacking: Vec<String>,
 }
 
 impl Case {
@@ -72,6 +106,7 @@ impl Case {
             promise,
             says,
             wrong: Vec::new(),
+            lacking: Vec::new(),
         }
     }
 
@@ -82,17 +117,27 @@ impl Case {
         }
     }
 
+    /// Something without which nothing is shown, with how often it was.
+    fn needs(&mut self, count: u64, what: &str) {
+        if count == 0 {
+            self.lacking.push(format!("no {what}"));
+        }
+    }
+
     /// The verdict; `seen` is told when all is well.
     fn close(self, seen: String) -> Verdict {
+        let (outcome, seen) = if !self.wrong.is_empty() {
+            (Outcome::Broken, self.wrong.join("; "))
+        } else if !self.lacking.is_empty() {
+            (Outcome::NotShown, self.lacking.join("; "))
+        } else {
+            (Outcome::Held, seen)
+        };
         Verdict {
             promise: self.promise,
             says: self.says,
-            held: self.wrong.is_empty(),
-            seen: if self.wrong.is_empty() {
-                seen
-            } else {
-                self.wrong.join("; ")
-            },
+            outcome,
+            seen,
         }
     }
 }
@@ -127,15 +172,52 @@ mod tests {
         assert!(
             Case::of("P1", "one ticket a seat")
                 .close("fine".to_owned())
-                .held
+                .held()
         );
         case.never(0, "seats twice");
         case.never(1_200, "seats have two tickets");
         let verdict = case.close("fine".to_owned());
-        assert!(!verdict.held);
+        assert!(!verdict.held());
         assert_eq!(
             verdict.to_string(),
             "BROKEN: P1 (one ticket a seat): 1,200 seats have two tickets"
         );
+    }
+
+    #[test]
+    fn what_nothing_put_to_the_test_is_not_shown() {
+        let mut case = Case::of("P1", "one ticket a seat");
+        case.needs(3, "ticket");
+        case.needs(0, "ticket that was shown at the gate");
+        let verdict = case.close("fine".to_owned());
+        assert!(!verdict.held());
+        let expected = "NOT SHOWN: P1 (one ticket a seat): no ticket that was shown at the gate";
+        assert_eq!(verdict.to_string(), expected);
+        // What is wrong is said first.
+        let mut case = Case::of("P1", "one ticket a seat");
+        case.needs(0, "ticket");
+        case.never(1, "seats have two tickets");
+        assert_eq!(case.close(String::new()).outcome, Outcome::Broken);
+    }
+
+    #[test]
+    fn a_sale_in_which_nothing_happened_shows_nothing() {
+        let evidence = Evidence {
+            at_rest: true,
+            faults: (0, 5),
+            line: Default::default(),
+            map: Default::default(),
+            orders: Vec::new(),
+            tickets: Default::default(),
+            payments: Vec::new(),
+            told: Default::default(),
+            outbox: Default::default(),
+            audit: Default::default(),
+            rebuilt: Default::default(),
+            audit_finding: None,
+        };
+        for verdict in judge(&evidence) {
+            assert_eq!(verdict.outcome, Outcome::NotShown, "{verdict}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The waiting room, from the first click to the door.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ticketon_queue::{
@@ -8,7 +8,7 @@ use ticketon_queue::{
     Update, UserId, Watched,
 };
 
-use super::diary::{Admitted, add};
+use super::diary::{Admitted, add, locked};
 use super::person::{Exit, Habit, Person};
 use super::process::App;
 use super::world::World;
@@ -46,21 +46,50 @@ enum Ended {
 struct Connection {
     user: UserId,
     lane: LaneName,
-    /// The place that was had before.
-    resume: Option<u64>,
-    /// The sequence of that place.
-    had: Option<(u64, i64)>,
+    /// What they have seen: like a browser's, it outlives a connection that was cut.
+    seen: Arc<Mutex<Seen>>,
     until: Option<Instant>,
     hopes: Duration,
 }
 
-/// Waits in line, over as many connections as it takes.
+/// The place that somebody knows to have.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    /// Its epoch and sequence.
+    place: Option<(u64, i64)>,
+    /// The connection was cut since then.
+    cut: bool,
+}
+
+impl Connection {
+    fn place(&self) -> Option<(u64, i64)> {
+        locked(&self.seen).place
+    }
+
+    /// Another tab: what it sees from now on is its own.
+    fn tab(&self) -> Self {
+        Self {
+            seen: Arc::new(Mutex::new(*locked(&self.seen))),
+            ..self.clone()
+        }
+    }
+}
+
+/// Waits in line, and is known to do so.
 pub(super) async fn wait(
     world: &Arc<World>,
     person: &Person,
     user: &UserId,
     home: usize,
 ) -> Waited {
+    world.diary.comes_into_line(user);
+    let waited = wait_in_line(world, person, user, home).await;
+    world.diary.leaves_line(user);
+    waited
+}
+
+/// Waits in line, over as many connections as it takes.
+async fn wait_in_line(world: &Arc<World>, person: &Person, user: &UserId, home: usize) -> Waited {
     let began = Instant::now();
     let leaves = match person.exit {
         Some(Exit::Line(ms) | Exit::LineSaid(ms)) => Some(began + Duration::from_millis(ms)),
@@ -70,8 +99,7 @@ pub(super) async fn wait(
     let mut connection = Connection {
         user: user.clone(),
         lane: LaneName::new(lane).unwrap_or_else(|error| panic!("{error}")),
-        resume: None,
-        had: None,
+        seen: Arc::default(),
         until: leaves,
         hopes: Duration::from_millis(person.hopes_ms),
     };
@@ -84,7 +112,7 @@ pub(super) async fn wait(
         let ended = if person.habit == Habit::TwoTabs && attempt == 0 {
             two_tabs(world, &mut connection, home).await
         } else {
-            connect(world, &mut connection, home + attempt).await
+            connect(world, &connection, home + attempt).await
         };
         match ended {
             Ended::Admitted(admitted) => {
@@ -115,12 +143,15 @@ pub(super) async fn wait(
             // Whoever stayed away too long, by a fault of ours or their own, comes back: at the end of the line.
             Ended::Place(Reason::RoomClosed) => return Waited::SoldOut,
             Ended::Place(_) => {
-                connection.resume = None;
-                connection.had = None;
+                let before = std::mem::take(&mut *locked(&connection.seen));
+                if before.cut && before.place.is_some() {
+                    add(&world.diary.counters.lost_after_cut);
+                }
             }
             Ended::Replaced => return Waited::Left,
             Ended::Again => {
                 add(&world.diary.counters.cut_connections);
+                locked(&connection.seen).cut = true;
                 world.pause(10).await;
             }
         }
@@ -133,18 +164,22 @@ pub(super) const CLAIM_MS: i64 = 2_000;
 
 /// Two tabs, one on each process: the newer one has the place, and the older one is told so.
 async fn two_tabs(world: &Arc<World>, connection: &mut Connection, home: usize) -> Ended {
-    let (mut first, mut second) = (connection.clone(), connection.clone());
-    let older = connect(world, &mut first, home);
+    let (first, second) = (connection.tab(), connection.tab());
+    let older = connect(world, &first, home);
     let newer = async {
         world.pause(60).await;
-        connect(world, &mut second, home + 1).await
+        connect(world, &second, home + 1).await
     };
     let (older, newer) = tokio::join!(older, newer);
-    let place = first.had.zip(second.had);
+    let place = first.place().zip(second.place());
     if place.is_some_and(|(one, other)| one != other) && !matches!(older, Ended::Place(_)) {
         add(&world.diary.counters.second_places);
     }
-    *connection = if second.had.is_some() { second } else { first };
+    *connection = if second.place().is_some() {
+        second
+    } else {
+        first
+    };
     match (older, newer) {
         (Ended::Admitted(admitted), _) | (_, Ended::Admitted(admitted)) => {
             Ended::Admitted(admitted)
@@ -172,37 +207,29 @@ async fn connect_twice(world: &Arc<World>, connection: &Connection, home: usize)
         })
     };
     let (one, other) = tokio::join!(join(home), join(home + 1));
-    if let (Ok(Some(one)), Ok(Some(other))) = (one, other)
-        && one != other
-    {
-        add(&world.diary.counters.second_places);
+    if let (Ok(Some(one)), Ok(Some(other))) = (one, other) {
+        add(&world.diary.counters.joined_twice);
+        if one != other {
+            add(&world.diary.counters.second_places);
+        }
     }
 }
 
-async fn connect(world: &Arc<World>, connection: &mut Connection, process: usize) -> Ended {
+async fn connect(world: &Arc<World>, connection: &Connection, process: usize) -> Ended {
     let (shared, asked) = (Arc::clone(world), connection.clone());
     let served = world
         .process(process)
-        .ask(move |app| serve(shared, app, asked))
-        .await;
-    let Ok((ended, seen)) = served else {
-        // Whatever the connection had seen went with the process: what was known before must still hold.
-        return Ended::Again;
-    };
-    if let Some((epoch, _)) = seen {
-        connection.resume = Some(epoch);
-        connection.had = seen;
-    }
-    ended
+        .ask(move |app| serve(shared, app, asked));
+    // The process is gone; what was seen by then is not.
+    served.await.unwrap_or(Ended::Again)
 }
 
 /// One connection inside a process.
-async fn serve(world: Arc<World>, app: App, asked: Connection) -> (Ended, Option<(u64, i64)>) {
+async fn serve(world: Arc<World>, app: App, asked: Connection) -> Ended {
     let counters = &world.diary.counters;
-    let mut seen = asked.had;
     let options = JoinOptions {
         lane: Some(asked.lane.clone()),
-        resume: asked.resume,
+        resume: asked.place().map(|(epoch, _)| epoch),
     };
     let mut updates = match app
         .queue
@@ -210,22 +237,28 @@ async fn serve(world: Arc<World>, app: App, asked: Connection) -> (Ended, Option
         .await
     {
         Ok(Watched::Stream(updates)) => updates,
-        Ok(Watched::Refused(Joined::Gone { reason, .. })) => return (Ended::Place(reason), None),
+        Ok(Watched::Refused(Joined::Gone { reason, .. })) => return Ended::Place(reason),
         Ok(Watched::Refused(Joined::Refused {
             state: RoomState::SoldOut,
         })) => {
             // Nobody new is taken; they look again now and then for a while.
             SystemClock.sleep(asked.hopes / 4).await;
-            return (Ended::SoldOut, seen);
+            return Ended::SoldOut;
         }
-        Ok(_) => return (Ended::SoldOut, seen),
-        Err(_) => return (Ended::Again, seen),
+        Ok(_) => return Ended::SoldOut,
+        Err(_) => return Ended::Again,
     };
-    let mut check = |place: (u64, i64)| {
-        if seen.is_some_and(|before| before != place) {
-            add(&counters.vanished);
+    let check = |place: (u64, i64)| {
+        let mut seen = locked(&asked.seen);
+        match seen.place {
+            Some(before) if before != place => add(&counters.vanished),
+            Some(_) if seen.cut => add(&counters.found_again),
+            _ => {}
         }
-        seen = Some(place);
+        *seen = Seen {
+            place: Some(place),
+            cut: false,
+        };
     };
     let mut position = u64::MAX;
     let mut sold_out_since: Option<Instant> = None;
@@ -235,18 +268,18 @@ async fn serve(world: Arc<World>, app: App, asked: Connection) -> (Ended, Option
         let update = tokio::select! {
             update = updates.next() => update,
             () = sleep_until(wake) => {
-                let ended = if asked.until.is_some_and(|until| until <= Instant::now()) {
+                return if asked.until.is_some_and(|until| until <= Instant::now()) {
                     Ended::Closed
                 } else {
                     Ended::SoldOut
                 };
-                return (ended, seen);
             }
         };
         match update {
             Some(Update::Waiting(place)) => {
                 check((place.epoch, place.sequence));
                 if let Some(now) = place.position {
+                    add(&counters.positions);
                     if now > position {
                         add(&counters.positions_up);
                     }
@@ -257,14 +290,14 @@ async fn serve(world: Arc<World>, app: App, asked: Connection) -> (Ended, Option
             }
             Some(Update::Admitted(admitted)) => {
                 check((admitted.epoch, admitted.sequence));
-                return (Ended::Admitted(admitted), seen);
+                return Ended::Admitted(admitted);
             }
             Some(Update::Closed(closed)) if closed.reason == Reason::Replaced => {
-                return (Ended::Replaced, seen);
+                return Ended::Replaced;
             }
-            Some(Update::Closed(closed)) => return (Ended::Place(closed.reason), None),
-            Some(Update::Refused(_)) => return (Ended::SoldOut, seen),
-            Some(_) | None => return (Ended::Again, seen),
+            Some(Update::Closed(closed)) => return Ended::Place(closed.reason),
+            Some(Update::Refused(_)) => return Ended::SoldOut,
+            Some(_) | None => return Ended::Again,
         }
     }
 }

@@ -18,8 +18,12 @@ const TELL_EVERY_MS: i64 = 2_000;
 pub struct Moment {
     /// Since the first look, in milliseconds.
     pub at_ms: i64,
+    /// The same by the store's clock.
+    pub store_ms: i64,
     /// How many wait.
     pub waiting: u64,
+    /// How many wait in each lane, in the order of the plan.
+    pub lanes: Vec<u64>,
     /// How many are let in at this moment.
     pub active: u64,
     /// How many were let in so far.
@@ -80,7 +84,9 @@ pub(super) async fn watch(world: Arc<World>) -> Vec<Moment> {
         if let Some(numbers) = world.numbers().await {
             moments.push(Moment {
                 at_ms: SystemClock.now_ms() - began_ms,
+                store_ms: numbers.now_ms,
                 waiting: numbers.waiting(),
+                lanes: numbers.lanes.iter().map(|lane| lane.waiting).collect(),
                 active: numbers.active,
                 admitted: numbers.admitted_total,
                 open: numbers.state.promotes(),

@@ -11,6 +11,7 @@ use ticketon_queue::{Clock as _, SystemClock};
 use super::answer::Confirmation;
 use super::diary::{Answered, Step, add};
 use super::person::{Exit, Habit, Person};
+use super::shop;
 use super::story::Visitor;
 use super::world::World;
 
@@ -50,7 +51,10 @@ pub(super) async fn buy(
                 cancel(world, visitor, &order, home).await;
                 return Bought::GaveUp;
             }
-            Some(Exit::OrderLapses) => return Bought::GaveUp,
+            Some(Exit::OrderLapses) => {
+                add(&world.diary.counters.ran_out);
+                return Bought::GaveUp;
+            }
             _ => {}
         }
         // On the provider's page.
@@ -69,7 +73,13 @@ pub(super) async fn buy(
             return Bought::Fault;
         };
         world.diary.payment(order.order_id, payment.clone());
+        shop::still_held(world, hold);
         match confirm(world, person, visitor, &order, &payment, home).await {
+            paid @ Bought::Paid(_) => {
+                // From the hold to the ticket the seats were theirs.
+                world.diary.still_held(hold, SystemClock.now_ms());
+                return paid;
+            }
             Bought::Declined if person.persistent && attempt == 0 => {
                 add(&world.diary.counters.declined);
             }

@@ -131,7 +131,7 @@ impl Person {
             outcome,
             after,
             fan: dice.per_mille(100),
-            haggles: dice.per_mille(10),
+            haggles: dice.per_mille(40),
             persistent: dice.per_mille(500),
             arrives_ms: early * arrivals_ms / 700,
             hopes_ms: dice.between(200, 3_000).min(arrivals_ms),

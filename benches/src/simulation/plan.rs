@@ -21,6 +21,8 @@ pub enum Sabotage {
     LoseEvents,
     /// The provider charges some orders twice.
     ChargeTwice,
+    /// A process that dies takes the places of half the people in line with it.
+    LosePlaces,
 }
 
 /// A sale.
@@ -39,6 +41,9 @@ pub struct Plan {
     /// What is broken on purpose.
     pub sabotage: Sabotage,
 }
+
+/// The lanes of the line, with their weights.
+pub(super) const LANES: [(&str, u32); 2] = [("general", 3), ("fanclub", 1)];
 
 /// The times of a sale: seconds where life has minutes.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +114,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// How many seats can be expected to be sold at the least, were nothing to go wrong.
+    pub(super) fn for_sale(&self) -> u64 {
+        u64::from(self.seats.min(self.buyers))
+    }
+
     /// A tenth of the places are for standing.
     pub(super) const fn standing(&self) -> u32 {
         self.seats / 10
@@ -147,7 +157,7 @@ impl Plan {
             .entry_ttl_seconds(15)
             .away_grace_seconds(3)
             .lanes(
-                [("general", 3), ("fanclub", 1)]
+                LANES
                     .into_iter()
                     .filter_map(|(name, weight)| {
                         let name = ticketon_queue::LaneName::new(name).ok()?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ticketon_domain::seat::{HoldSeats, Outcome, Refusal, SeatHold, SeatState, SeatsError};
 use ticketon_domain::venue::SeatIndex;
+use ticketon_queue::{Clock as _, SystemClock, UserId};
 
 use super::diary::{Step, add};
 use super::person::{Exit, Habit, Person, Wish};
@@ -41,8 +42,20 @@ pub(super) async fn choose(
             shopped = take(world, person, visitor, home, 1).await;
         }
     }
+    if let Shopped::Held(hold) = &shopped
+        && person.dice.per_mille(100)
+    {
+        somebody_else_tries(world, visitor, hold, home).await;
+    }
     match (&shopped, person.exit) {
-        (Shopped::Held(_), Some(Exit::Hold)) => Shopped::LetGo,
+        (Shopped::Held(hold), Some(Exit::Hold)) => {
+            // Nobody touches it: it is theirs until it ends.
+            if let Some(ends_ms) = hold.expires_at_ms {
+                world.diary.still_held(hold, ends_ms);
+            }
+            add(&world.diary.counters.ran_out);
+            Shopped::LetGo
+        }
         (Shopped::Held(hold), Some(Exit::HoldBack)) => {
             world.think(person.dice.between(50, 500)).await;
             give_back(world, visitor, hold, home).await;
@@ -52,7 +65,41 @@ pub(super) async fn choose(
     }
 }
 
+/// Somebody who knows the hold's id, and not more, wants to have its seats, or to have them free.
+async fn somebody_else_tries(world: &Arc<World>, visitor: &Visitor, hold: &SeatHold, home: usize) {
+    let thief = UserId::new(format!("{}-not", visitor.user));
+    let thief = Visitor {
+        user: thief.unwrap_or_else(|error| panic!("{error}")),
+        ..visitor.clone()
+    };
+    let tried = world.ask(home, |app| {
+        let (thief, id) = (thief.clone(), hold.id);
+        async move {
+            let released = app.seats.release(&thief, id).await;
+            let extended = app.seats.extend(&thief, id).await;
+            let ordered = app.purchases.initiate(&thief, id).await;
+            let was_done = |outcome| matches!(outcome, Ok(Outcome::Done(_)));
+            [was_done(released), was_done(extended), ordered.is_ok()]
+        }
+    });
+    for served in tried.await.into_iter().flatten() {
+        add(if served {
+            &world.diary.counters.strangers_served
+        } else {
+            &world.diary.counters.strangers_refused
+        });
+    }
+}
+
+/// They surely have a hold now, unless its time is over.
+pub(super) fn still_held(world: &World, hold: &SeatHold) {
+    let now_ms = SystemClock.now_ms();
+    let ends_ms = hold.expires_at_ms.unwrap_or(now_ms);
+    world.diary.still_held(hold, now_ms.min(ends_ms));
+}
+
 async fn give_back(world: &Arc<World>, visitor: &Visitor, hold: &SeatHold, home: usize) {
+    still_held(world, hold);
     world
         .ask(home, |app| {
             let (visitor, hold) = (visitor.clone(), hold.id);
@@ -88,6 +135,8 @@ async fn take(
             Some(Ok(Outcome::Done(hold))) => {
                 world.diary.took(Step::Hold, began);
                 add(&world.diary.counters.holds);
+                world.diary.held(&hold);
+                still_held(world, &hold);
                 if hold.seats.len() != count_of(wish) as usize {
                     add(&world.diary.counters.partial_holds);
                 }

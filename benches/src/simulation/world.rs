@@ -128,6 +128,14 @@ impl World {
         self.listener.seen()
     }
 
+    /// Half of the people in line lose their places, and nobody tells them: somebody's sabotage.
+    pub(super) async fn lose_places(&self) {
+        for user in self.diary.in_line().iter().step_by(2) {
+            let left = self.rooms.leave(self.event(), user, None).await;
+            left.unwrap_or_else(|error| panic!("the rooms answer: {error}"));
+        }
+    }
+
     /// Changes the state of the room.
     pub(super) async fn room(&self, verb: RoomVerb) {
         let event = self.event().clone();
@@ -172,7 +180,8 @@ impl World {
 
     async fn is_still(&self) -> bool {
         let open = "SELECT (SELECT COUNT(*) FROM orders WHERE due_ms IS NOT NULL) + \
-                    (SELECT COUNT(*) FROM seat_messages) + (SELECT COUNT(*) FROM outbox)";
+                    (SELECT COUNT(*) FROM seat_messages) + (SELECT COUNT(*) FROM outbox) + \
+                    (SELECT COUNT(*) FROM audit WHERE checkpoint IS NULL)";
         let held = self.head().await.map(|head| head.counts.held);
         held == Some(0) && self.database.number(open).await == 0
     }
@@ -204,6 +213,8 @@ impl World {
             .number("SELECT COUNT(*) FROM seat_messages")
             .await;
         let events = self.database.number("SELECT COUNT(*) FROM outbox").await;
+        let unsealed = "SELECT COUNT(*) FROM audit WHERE checkpoint IS NULL";
+        let unsealed = self.database.number(unsealed).await;
         let held = self.head().await.map(|head| head.counts.held);
         let first = self
             .database
@@ -213,7 +224,7 @@ impl World {
             .next()
             .unwrap_or_default();
         format!(
-            "{orders} orders, {messages} seat messages, {events} events, {held:?} seats held; {first}"
+            "{orders} orders, {messages} seat messages, {events} events, {unsealed} entries not sealed, {held:?} seats held; {first}"
         )
     }
 

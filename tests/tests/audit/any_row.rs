@@ -200,7 +200,7 @@ async fn whole(house: &mut House, table: &str, columns: &[&str]) -> Vec<Vec<Stri
 
 #[tokio::test]
 async fn in_a_file_any_change_of_one_row_shows() {
-    shows(House::file().await, 350, 0x1234_5678_9abc).await;
+    shows(House::file().await, 250, 0x1234_5678_9abc).await;
 }
 
 #[tokio::test]

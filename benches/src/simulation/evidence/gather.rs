@@ -4,27 +4,34 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use ticketon_domain::adapter::sql::SqlStore;
-use ticketon_domain::audit::{Verified, Verifier};
+use ticketon_domain::audit::{Rebuilt, Verified, Verifier, rebuild};
 use ticketon_domain::purchase::{OrderRecord, PaymentStatus};
 use ticketon_domain::seat::SeatState;
 use ticketon_domain::venue::SeatIndex;
 
-use super::super::diary::{Diary, Ending};
+use super::super::diary::{Admitted, Diary, Ending, Held};
+use super::super::faults::{self, Mark};
 use super::super::moment::Moment;
+use super::super::plan::LANES;
 use super::super::world::World;
 use super::{Charge, Evidence, Line, Map, Order, Outbox, Tickets, Told};
+
+/// So many wait in a lane that it was not empty between two looks.
+const CROWD: u64 = 5;
 
 impl Evidence {
     pub(in crate::simulation) async fn gather(
         world: &World,
         moments: &[Moment],
+        marks: &[Mark],
         at_rest: bool,
     ) -> Self {
         let orders = orders(world).await;
-        let (audit, audit_finding) = audit(world).await;
+        let (audit, rebuilt, audit_finding) = audit(world).await;
         let number = |sql| world.database.number(sql);
         Self {
             at_rest,
+            faults: (marks.len(), faults::COUNT),
             line: line(world, moments).await,
             map: map(world, moments).await,
             tickets: Tickets {
@@ -45,6 +52,7 @@ impl Evidence {
                 consumed: world.consumed(),
             },
             audit,
+            rebuilt,
             audit_finding,
         }
     }
@@ -70,8 +78,14 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
         joins: count(&counters.joins),
         second_places: count(&counters.second_places),
         vanished: count(&counters.vanished),
+        positions: count(&counters.positions),
         positions_up: count(&counters.positions_up),
+        joined_twice: count(&counters.joined_twice),
+        waited_looks: moments.iter().filter(|moment| moment.waiting > 0).count() as u64,
+        shares: shares(moments, &world.diary.admissions()),
         cut: count(&counters.cut_connections),
+        found_again: count(&counters.found_again),
+        lost_after_cut: count(&counters.lost_after_cut),
         faults_met: endings.get(&Ending::Fault).copied().unwrap_or(0),
         ..Line::default()
     };
@@ -105,9 +119,67 @@ fn longest_stall(moments: &[Moment], capacity: u64) -> i64 {
     longest
 }
 
+/// How many were let in by each lane while people surely waited in all of them.
+fn shares(moments: &[Moment], admissions: &[Admitted]) -> Vec<(String, u32, u64)> {
+    let crowded = |moment: &Moment| {
+        moment.lanes.len() == LANES.len() && moment.lanes.iter().all(|lane| *lane >= CROWD)
+    };
+    let times: Vec<(i64, i64)> = moments
+        .windows(2)
+        .filter(|pair| pair.iter().all(crowded))
+        .map(|pair| (pair[0].store_ms, pair[1].store_ms))
+        .collect();
+    let is_in = |at_ms: i64| {
+        let next = times.partition_point(|(_, to_ms)| *to_ms < at_ms);
+        times.get(next).is_some_and(|(from_ms, _)| *from_ms < at_ms)
+    };
+    LANES
+        .iter()
+        .map(|(lane, weight)| {
+            let of_lane = admissions
+                .iter()
+                .filter(|one| one.lane == *lane && is_in(one.at_ms));
+            ((*lane).to_owned(), *weight, of_lane.count() as u64)
+        })
+        .collect()
+}
+
+/// Seats that several held one after the other, and seats that two held at once.
+fn holders(mut holds: Vec<Held>, maps_lost: &[(i64, i64)]) -> (u64, u64) {
+    for hold in &mut holds {
+        // A map that is lost takes its holds with it.
+        for (from_ms, to_ms) in maps_lost {
+            if hold.from_ms <= *to_ms {
+                hold.until_ms = hold.until_ms.min(*from_ms);
+            }
+        }
+    }
+    let mut seats: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
+    for hold in &holds {
+        for seat in &hold.seats {
+            let of_seat = seats.entry(seat).or_default();
+            of_seat.push((hold.from_ms, hold.until_ms));
+        }
+    }
+    let again = seats.values().filter(|times| times.len() > 1).count();
+    let mut twice = 0;
+    for times in seats.values_mut() {
+        times.sort_unstable();
+        let mut until_ms = i64::MIN;
+        let mut overlap = false;
+        for (from, until) in times.iter() {
+            overlap |= *from < until_ms;
+            until_ms = until_ms.max(*until);
+        }
+        twice += u64::from(overlap);
+    }
+    (again as u64, twice)
+}
+
 async fn map(world: &World, moments: &[Moment]) -> Map {
     let seats = u64::from(world.plan.seats);
     let counters = &world.diary.counters;
+    let (seats_again, two_holders) = holders(world.diary.holds(), &world.diary.maps_lost());
     let looks: Vec<_> = moments.iter().filter_map(|moment| moment.seats).collect();
     let wrong = looks
         .iter()
@@ -119,6 +191,11 @@ async fn map(world: &World, moments: &[Moment]) -> Map {
         holds: counters.holds.load(Ordering::Relaxed),
         partial_holds: counters.partial_holds.load(Ordering::Relaxed),
         two_orders: counters.two_orders.load(Ordering::Relaxed),
+        seats_again,
+        two_holders,
+        ran_out: counters.ran_out.load(Ordering::Relaxed),
+        strangers_refused: counters.strangers_refused.load(Ordering::Relaxed),
+        strangers_served: counters.strangers_served.load(Ordering::Relaxed),
         ..Map::default()
     };
     let tickets = world
@@ -253,7 +330,7 @@ fn told(diary: &Diary) -> Told {
     }
 }
 
-async fn audit(world: &World) -> (Verified, Option<String>) {
+async fn audit(world: &World) -> (Verified, Rebuilt, Option<String>) {
     let store = SqlStore::connect(world.database.url()).await;
     let store = store.unwrap_or_else(|error| panic!("{error}"));
     let mut first = None;
@@ -262,8 +339,77 @@ async fn audit(world: &World) -> (Verified, Option<String>) {
     };
     let verifier = Verifier::new(world.house.audit_keys.public().clone());
     let verified = verifier.verify(&store, &mut findings).await;
+    let rebuilt = rebuild(&store, &mut findings).await;
     (
         verified.unwrap_or_else(|error| panic!("the audit cannot be read: {error}")),
+        rebuilt.unwrap_or_else(|error| panic!("the audit cannot be read: {error}")),
         first,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(hold: &str, seat: &str, from_ms: i64, until_ms: i64) -> Held {
+        Held {
+            hold: hold.to_owned(),
+            fence: 1,
+            seats: vec![seat.to_owned()],
+            from_ms,
+            until_ms,
+        }
+    }
+
+    #[test]
+    fn two_who_hold_a_seat_at_once_are_found() {
+        let apart = [held("a", "1", 0, 10), held("b", "1", 10, 20)];
+        assert_eq!(holders(apart.to_vec(), &[]), (1, 0));
+        let other_seat = [held("a", "1", 0, 10), held("b", "2", 5, 20)];
+        assert_eq!(holders(other_seat.to_vec(), &[]), (0, 0));
+        let at_once = [held("b", "1", 9, 20), held("a", "1", 0, 10)];
+        assert_eq!(holders(at_once.to_vec(), &[]), (1, 1));
+        let within = [
+            held("a", "1", 0, 30),
+            held("b", "1", 5, 6),
+            held("c", "1", 20, 25),
+        ];
+        assert_eq!(holders(within.to_vec(), &[]), (1, 1));
+        // The map was lost between the two.
+        assert_eq!(holders(at_once.to_vec(), &[(3, 4)]), (1, 0));
+        assert_eq!(holders(at_once.to_vec(), &[(12, 13)]), (1, 1));
+    }
+
+    #[test]
+    fn shares_are_counted_while_all_lanes_are_crowded() {
+        let moment = |at_ms: i64, fans: u64| Moment {
+            at_ms,
+            store_ms: at_ms,
+            waiting: 100 + fans,
+            lanes: vec![100, fans],
+            active: 0,
+            admitted: 0,
+            open: true,
+            paid: 0,
+            declined: 0,
+            seats: None,
+        };
+        let moments = [moment(0, 50), moment(10, 20), moment(20, 0), moment(30, 50)];
+        let admitted = |lane: &str, at_ms: i64| Admitted {
+            lane: lane.to_owned(),
+            sequence: at_ms,
+            fence: 1,
+            at_ms,
+            until_ms: at_ms,
+        };
+        let admissions = [
+            admitted("general", 1),
+            admitted("general", 10),
+            admitted("fanclub", 5),
+            admitted("general", 15),
+            admitted("fanclub", 31),
+        ];
+        let expected = [("general".to_owned(), 3, 2), ("fanclub".to_owned(), 1, 1)];
+        assert_eq!(shares(&moments, &admissions), expected);
+    }
 }

@@ -41,6 +41,7 @@ pub(super) fn decided(evidence: &Evidence) -> Verdict {
         count(|order| order.attention.is_some()),
         "orders wait for an operator",
     );
+    case.needs(count(|order| order.state == OrderState::Paid), "paid order");
     let mut states: BTreeMap<OrderState, u64> = BTreeMap::new();
     for order in orders {
         *states.entry(order.state).or_default() += 1;
@@ -113,6 +114,11 @@ pub(super) fn money(evidence: &Evidence) -> Verdict {
         forgotten as u64,
         "orders that somebody was told are paid are not",
     );
+    case.needs(total, "charge");
+    case.needs(
+        evidence.told.paid.len() as u64,
+        "person who was told that they paid",
+    );
     case.close(format!(
         "{} payments; the provider has KRW {}, the sum of what is paid and not refunded",
         number(evidence.payments.len() as u64),
@@ -128,6 +134,8 @@ pub(super) fn prices(evidence: &Evidence) -> Verdict {
         "orders cost something else than their seats",
     );
     case.never(evidence.told.haggled_taken, "lower amounts were taken");
+    case.needs(evidence.orders.len() as u64, "order");
+    case.needs(evidence.told.haggled, "lower offer");
     case.close(format!(
         "{} orders cost what the list says; {} lower offers refused",
         number(evidence.orders.len() as u64),
@@ -145,6 +153,8 @@ pub(super) fn same_answers(told: &Told) -> Verdict {
         told.mismatches_taken,
         "other requests under a used key were taken",
     );
+    case.needs(told.same_answers, "retry");
+    case.needs(told.mismatches_refused, "other request under a used key");
     case.close(format!(
         "{} retries answered to the letter, {} other requests under a used key refused",
         number(told.same_answers),
@@ -177,6 +187,7 @@ pub(super) fn events(evidence: &Evidence) -> Verdict {
         unknown as u64,
         "orders that the consumer heard of do not exist",
     );
+    case.needs(consumed.new, "event");
     case.close(format!(
         "{} events of {} orders without a gap, {} delivered again; the outbox is empty",
         number(consumed.new),
@@ -186,20 +197,28 @@ pub(super) fn events(evidence: &Evidence) -> Verdict {
 }
 
 pub(super) fn audit(evidence: &Evidence) -> Verdict {
-    let mut case = Case::of("A1", "the audit is whole");
-    let audit = &evidence.audit;
+    let mut case = Case::of("A1", "the audit is whole, and makes every order what it is");
+    let (audit, rebuilt) = (&evidence.audit, &evidence.rebuilt);
     let first = evidence.audit_finding.as_deref().unwrap_or("(not told)");
-    case.never(audit.findings, &format!("findings, the first: {first}"));
+    let findings = audit.findings + rebuilt.findings;
+    case.never(findings, &format!("findings, the first: {first}"));
+    case.never(
+        rebuilt.orders.abs_diff(evidence.orders.len() as u64),
+        "orders more or fewer than were made anew",
+    );
+    case.never(audit.unsealed, "entries are not sealed at rest");
+    case.needs(audit.entries, "entry");
+    case.needs(audit.checkpoints, "checkpoint");
     let entries: u64 = evidence.orders.iter().map(|order| order.version).sum();
     case.never(
         audit.entries.abs_diff(entries),
         "entries more or fewer than things that happened",
     );
     case.close(format!(
-        "{} entries of {} orders chained, {} signed checkpoints, {} not sealed yet",
+        "{} entries of {} orders chained and sealed by {} checkpoints; {} orders made anew are what is stored",
         number(audit.entries),
         number(audit.orders),
         number(audit.checkpoints),
-        number(audit.unsealed)
+        number(rebuilt.orders)
     ))
 }

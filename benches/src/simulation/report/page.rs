@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::judge::{Verdict, number};
+use super::super::judge::{Outcome, Verdict, number};
 use super::super::{Ending, Latency, Moment, Sale};
 use super::plot::{Curve, Plot};
 use super::series::{Facts, drawn, rates};
@@ -14,11 +14,15 @@ const SCRIPT: &str = include_str!("page.js");
 /// The page, complete in itself.
 #[must_use]
 pub fn page(sale: &Sale, verdicts: &[Verdict]) -> String {
-    let broken = verdicts.iter().filter(|verdict| !verdict.held).count();
-    let (tone, headline) = match broken {
-        0 => ("good", "Every promise held".to_owned()),
-        1 => ("bad", "1 promise was broken".to_owned()),
-        some => ("bad", format!("{some} promises were broken")),
+    let count = |outcome| {
+        let of_it = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
+        of_it.count()
+    };
+    let (tone, headline) = match (count(Outcome::Broken), count(Outcome::NotShown)) {
+        (0, 0) => ("good", "Every promise held".to_owned()),
+        (0, some) => ("bad", format!("Not everything was shown: {some}")),
+        (1, _) => ("bad", "1 promise was broken".to_owned()),
+        (some, _) => ("bad", format!("{some} promises were broken")),
     };
     let (seats, buyers) = (
         number(u64::from(sale.plan.seats)),
@@ -296,10 +300,10 @@ fn shown(ms: f64) -> String {
 fn promises(verdicts: &[Verdict]) -> String {
     let mut html = String::from(r#"<section><h2>Promise by promise</h2><ul class="promises">"#);
     for verdict in verdicts {
-        let (tone, word) = if verdict.held {
-            ("good", "held")
-        } else {
-            ("bad", "BROKEN")
+        let (tone, word) = match verdict.outcome {
+            Outcome::Held => ("good", "held"),
+            Outcome::Broken => ("bad", "BROKEN"),
+            Outcome::NotShown => ("bad", "NOT SHOWN"),
         };
         let _ = write!(
             html,
@@ -356,7 +360,7 @@ mod tests {
         let verdict = Verdict {
             promise: "P1",
             says: "one ticket a seat",
-            held: false,
+            outcome: Outcome::Broken,
             seen: "<script>".to_owned(),
         };
         let html = promises(&[verdict]);

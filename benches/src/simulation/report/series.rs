@@ -75,7 +75,9 @@ mod tests {
     fn moments(count: i64) -> Vec<Moment> {
         let moment = |at: i64| Moment {
             at_ms: at * 100,
+            store_ms: at * 100,
             waiting: 0,
+            lanes: Vec::new(),
             active: 0,
             admitted: 0,
             open: true,
