@@ -13,7 +13,7 @@ use ticketon_domain::seat::HoldId;
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{EventId, SystemClock, UserId};
 
-use crate::measure::{Table, median};
+use crate::measure::{Table, WANTED, median};
 use crate::place::Place;
 
 const ORDERS: u32 = 4_000;
@@ -63,6 +63,7 @@ pub(crate) async fn measure(table: &mut Table, place: &Place) {
         format!("{:.0} entries/s", median(theirs)),
         "entries/s ÷ entries/s of one SELECT and SHA-256",
     );
+    table.wanted(WANTED);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "few entries")]

@@ -7,6 +7,9 @@ use hdrhistogram::Histogram;
 /// How often subject and baseline take turns.
 pub(crate) const ROUNDS: usize = 7;
 
+/// What a rate should be at the least, of the rate of bare statements.
+pub(crate) const WANTED: f64 = 0.5;
+
 /// The longest time that is told apart: a minute.
 const MAX_NS: u64 = 60_000_000_000;
 
@@ -64,6 +67,17 @@ struct Row {
     subject: String,
     baseline: String,
     meaning: &'static str,
+    /// What the ratio should be at the least.
+    wanted: Option<f64>,
+}
+
+impl Row {
+    fn ratio(&self) -> String {
+        match self.wanted.filter(|wanted| self.ratio < *wanted) {
+            Some(wanted) => format!("{:.2}, below {wanted}", self.ratio),
+            None => format!("{:.2}", self.ratio),
+        }
+    }
 }
 
 /// What was measured so far.
@@ -100,6 +114,7 @@ impl Table {
             subject: subject.into(),
             baseline: baseline.into(),
             meaning,
+            wanted: None,
         };
         eprintln!(
             "{}: {:.2} x ({} against {})",
@@ -108,19 +123,27 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Says what the ratio of the last row should be at the least.
+    pub(crate) fn wanted(&mut self, least: f64) {
+        if let Some(row) = self.rows.last_mut() {
+            row.wanted = Some(least);
+        }
+    }
+
     /// Prints the table in Markdown.
     pub(crate) fn print(&self) {
         println!("| what | ratio | measured | baseline | the ratio is |");
         println!("| --- | --- | --- | --- | --- |");
-        for Row {
-            name,
-            ratio,
-            subject,
-            baseline,
-            meaning,
-        } in &self.rows
-        {
-            println!("| {name} | {ratio:.2} | {subject} | {baseline} | {meaning} |");
+        for row in &self.rows {
+            let Row {
+                name,
+                subject,
+                baseline,
+                meaning,
+                ..
+            } = row;
+            let ratio = row.ratio();
+            println!("| {name} | {ratio} | {subject} | {baseline} | {meaning} |");
         }
     }
 }

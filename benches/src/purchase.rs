@@ -1,10 +1,13 @@
 //! Orders a second, from a hold to the ticket and the map, against writing the same rows without thinking.
 //!
 //! An order is initiated and confirmed by a provider that answers at once; it counts when its tickets are good, its events
-//! are in the outbox, and the map has heard of the sale. The baseline ([`plain`]) writes the same rows into the same tables,
-//! in the three transactions that nobody careful can do without: the order before anybody pays, the reservation before
-//! the provider is called, the payment after. It reads, checks and locks nothing.
+//! are in the outbox, and the map has heard of the sale. Over HTTP it goes the whole way: through the contract, behind the
+//! door, under an idempotency key, beside a relay and a sealer that run as in a shop; and it counts once its events are at
+//! the bus. The baseline ([`plain`]) writes the same rows into the same tables, in the three transactions that nobody
+//! careful can do without: the order before anybody pays, the reservation before the provider is called, the payment
+//! after; and deletes the events where a relay does. It reads, checks and locks nothing.
 
+mod http;
 mod plain;
 mod rows;
 
@@ -15,14 +18,18 @@ use ticketon_domain::adapter::memory::MemorySeatStore;
 use ticketon_domain::adapter::sandbox::{Opened, Sandbox, SandboxOutcome};
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::event::{Event, EventStatus, Money};
-use ticketon_domain::purchase::{Confirm, OrderState, PurchaseStore, Purchases};
+use ticketon_domain::outbox::OutboxStore as _;
+use ticketon_domain::purchase::{
+    Confirm, OrderId, OrderState, PaymentKey, PurchaseStore, Purchases,
+};
 use ticketon_domain::seat::{HoldId, Seats};
 use ticketon_domain::venue::{SeatIndex, sample};
 use ticketon_queue::{EventId, UserId};
 use tokio::task::JoinSet;
 
+use self::http::{Around, Front};
 use self::plain::Plain;
-use crate::measure::{Table, Times, median, shown};
+use crate::measure::{Table, Times, WANTED, median, shown};
 use crate::place::Place;
 
 /// Seats of an order.
@@ -33,24 +40,49 @@ const CROWDS: [(u32, u32); 3] = [(1, 100), (16, 800), (64, 1_600)];
 /// The first warms both up.
 const ROUNDS: usize = 5;
 
-fn name(buyers: u32, database: &str) -> String {
-    format!("purchase: hold to ticket, {buyers} at once, {database}")
+/// By which way orders come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the handle.
+    Handle,
+    /// By the HTTP contract, with all that runs beside.
+    Http,
+}
+
+fn name(way: Way, buyers: u32, database: &str) -> String {
+    match way {
+        Way::Handle => format!("purchase: hold to ticket, {buyers} at once, {database}"),
+        Way::Http => {
+            format!("purchase over HTTP: hold to bus, {buyers} at once, {database}")
+        }
+    }
 }
 
 /// Whether a row on this database is asked for.
 pub(crate) fn is_wanted(table: &Table, database: &str) -> bool {
+    [Way::Handle, Way::Http]
+        .into_iter()
+        .any(|way| is_way_wanted(table, way, database))
+}
+
+fn is_way_wanted(table: &Table, way: Way, database: &str) -> bool {
     CROWDS
         .iter()
-        .any(|(buyers, _)| table.wants(&name(*buyers, database)))
+        .any(|(buyers, _)| table.wants(&name(way, *buyers, database)))
 }
 
 pub(crate) async fn measure(table: &mut Table, place: &Place) {
-    if !is_wanted(table, place.name()) {
-        return;
+    for way in [Way::Handle, Way::Http] {
+        if is_way_wanted(table, way, place.name()) {
+            measure_way(table, way, place).await;
+        }
     }
-    let name = |buyers: u32| name(buyers, place.name());
-    let shop = Shop::open(place).await;
-    let plain = Plain::open(place).await;
+}
+
+async fn measure_way(table: &mut Table, way: Way, place: &Place) {
+    let name = |buyers: u32| name(way, buyers, place.name());
+    let shop = Shop::open(place, way).await;
+    let plain = Plain::open(place, way == Way::Http).await;
     let mut sold = 0;
     for (buyers, orders) in CROWDS {
         if !table.wants(&name(buyers)) {
@@ -83,6 +115,7 @@ pub(crate) async fn measure(table: &mut Table, place: &Place) {
             format!("{:.0}/s", median(theirs)),
             "orders/s ÷ orders/s of bare writes",
         );
+        table.wanted(WANTED);
     }
     shop.close().await;
 }
@@ -94,10 +127,11 @@ struct Shop {
     purchases: Purchases,
     store: SqlStore,
     provider: Sandbox,
+    front: Option<Front>,
 }
 
 impl Shop {
-    async fn open(place: &Place) -> Self {
+    async fn open(place: &Place, way: Way) -> Self {
         let store = place.fresh_store().await;
         let seats = Seats::builder(MemorySeatStore::new())
             .catalog(store.clone())
@@ -124,13 +158,19 @@ impl Shop {
             .saved()
             .expect("a valid event");
         let provider = Sandbox::new();
-        let purchases = Purchases::builder(store.clone(), &seats, provider.clone())
-            .start()
-            .await;
+        let mut purchases = Purchases::builder(store.clone(), &seats, provider.clone());
+        let mut parts = None;
+        if way == Way::Http {
+            let around = Around::start(&store, &event).await;
+            purchases = purchases.queue(&around.queue).wakes(around.wake.clone());
+            parts = Some(around);
+        }
+        let purchases = purchases.start().await.expect("a fresh database starts");
         Self {
+            front: parts.map(|around| Front::new(&purchases, around)),
             event,
             seats,
-            purchases: purchases.expect("a fresh database starts"),
+            purchases,
             store,
             provider,
         }
@@ -140,7 +180,12 @@ impl Shop {
     async fn sell(&self, buyers: u32, orders: u32, first_seat: u32) -> (Duration, Times) {
         let mut holds = Vec::new();
         for order in 0..orders {
-            holds.push(self.hold(first_seat + order * SEATS).await);
+            let (user, hold) = self.hold(first_seat + order * SEATS).await;
+            let token = match &self.front {
+                Some(front) => front.admit(&self.event, &user).await,
+                None => String::new(),
+            };
+            holds.push(Buyer { user, hold, token });
         }
         let began = Instant::now();
         let mut crowd = JoinSet::new();
@@ -150,12 +195,16 @@ impl Shop {
                 self.provider.clone(),
                 self.event.clone(),
             );
+            let http = self.front.as_ref().map(|front| front.http.clone());
             let holds = chunk.to_vec();
             crowd.spawn(async move {
                 let mut times = Times::new();
-                for (user, hold) in holds {
+                for buyer in holds {
                     let began = Instant::now();
-                    buy(&purchases, &provider, &event, &user, hold).await;
+                    match &http {
+                        Some(http) => http::buy(http, &provider, &event, &buyer).await,
+                        None => buy(&purchases, &provider, &event, &buyer).await,
+                    }
                     times.add(began.elapsed());
                 }
                 times
@@ -173,6 +222,11 @@ impl Shop {
             .is_empty()
         {
             tokio::task::yield_now().await;
+        }
+        if self.front.is_some() {
+            while self.store.backlog().await.expect("an answer").pending > 0 {
+                tokio::task::yield_now().await;
+            }
         }
         (began.elapsed(), times)
     }
@@ -192,29 +246,38 @@ impl Shop {
     }
 
     async fn close(self) {
+        if let Some(front) = &self.front {
+            front.shutdown().await;
+        }
         self.purchases.shutdown().await;
         self.seats.shutdown().await;
     }
 }
 
-async fn buy(
-    purchases: &Purchases,
-    provider: &Sandbox,
-    event: &EventId,
-    user: &UserId,
+/// Somebody who holds seats, and their admission token where one is asked for.
+#[derive(Debug, Clone)]
+struct Buyer {
+    user: UserId,
     hold: HoldId,
-) {
+    token: String,
+}
+
+/// What a buyer does on the provider's page.
+async fn pay(provider: &Sandbox, order: &OrderId, amount: Money) -> PaymentKey {
+    match provider.open(order, amount, SandboxOutcome::Approve).await {
+        Ok(Opened::Payment(key)) => key,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn buy(purchases: &Purchases, provider: &Sandbox, event: &EventId, buyer: &Buyer) {
+    let Buyer { user, hold, .. } = buyer;
     let order = purchases
-        .initiate(&(event, user), hold)
+        .initiate(&(event, user), *hold)
         .await
         .expect("an order");
     let amount = Money::new(order.amount, order.currency);
-    let opened = provider
-        .open(&order.order_id, amount, SandboxOutcome::Approve)
-        .await;
-    let Ok(Opened::Payment(key)) = opened else {
-        panic!("{opened:?}")
-    };
+    let key = pay(provider, &order.order_id, amount).await;
     let confirm = Confirm {
         order: order.order_id,
         key,

@@ -10,7 +10,7 @@ use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::outbox::{Aggregate, NewMessage, OutboxStore, Relay, SHARDS};
 use ticketon_queue::{Clock as _, SystemClock};
 
-use crate::measure::{Table, median};
+use crate::measure::{Table, WANTED, median};
 use crate::place::Place;
 
 const EVENTS: u64 = 6_400;
@@ -51,6 +51,7 @@ pub(crate) async fn measure(table: &mut Table, place: &Place) {
         format!("{:.0}/s", median(theirs)),
         "events/s ÷ events/s of SELECT and DELETE",
     );
+    table.wanted(WANTED);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "few events")]

@@ -24,10 +24,11 @@ Commands:
             broker of the tests, once, into a folder beside cargo's own.
   bench [<word>] [--write]
             Measure, each thing beside a baseline of the same run, and print the table: the ratio comes
-            first. A word runs the rows whose names have it; --write puts the table into docs/benchmarks.md.
+            first. A word runs the rows whose names have it; --write puts the table into docs/benchmarks.md,
+            where rows that were not measured stay as they were.
   simulate [--seats <number>] [--buyers <number>] [--seed <number>] [--database sqlite|mariadb] [--redis] [--out <folder>]
             Sell a house of 20,000 to 50,000 people, with faults in the middle, judge every promise, and
-            write what was seen to target/simulation. Fails when a promise was broken.
+            write what was seen to target/simulation. Fails when a promise was broken, or not shown.
   features [--list]
             Check every package with no feature, and with each of its features alone.
             --list only prints the commands.

@@ -1,7 +1,9 @@
 //! The baseline: the same rows by prepared statements, three transactions an order, and nothing else.
 //!
 //! As many connections as the store has: one writer for SQLite, sixteen for MariaDB, with the same settings for
-//! durability. The messages that the map has heard are deleted a hundred at a time, as the store does.
+//! durability. On SQLite the writer commits all who wait at once, as the store does: else the ratio would say how many
+//! share a commit, and nothing of what an order costs. The messages that the map has heard, and the events that a relay
+//! would have published, are deleted a hundred at a time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use sqlx::mysql::{MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::rows::{EVENT, OrderRows};
@@ -18,10 +21,20 @@ use crate::place::Place;
 /// The connections that a store writes by into a server.
 const WRITERS: u32 = 16;
 
+/// The most transactions that are committed together on SQLite: the store's own limit.
+const MAX_GROUP: usize = 64;
+
 #[derive(Debug, Clone)]
-pub(super) enum Plain {
+enum Pool {
     Sqlite(SqlitePool),
     MySql(MySqlPool),
+}
+
+#[derive(Debug)]
+pub(super) struct Plain {
+    pool: Pool,
+    /// Deletes the events too.
+    relays: bool,
 }
 
 const ORDER: &str = "INSERT INTO orders (id, event_id, user_id, hold_id, hold_live, state, payment_key, due_ms, \
@@ -37,114 +50,111 @@ const OUTBOX: &str = "INSERT INTO outbox (shard, aggregate, version, kind, occur
                       VALUES (?, ?, ?, ?, ?, NULL, ?)";
 const MESSAGE: &str = "INSERT INTO seat_messages (event_id, order_id, body) VALUES (?, ?, ?)";
 
-/// Writes the rows of an order, for either driver.
-macro_rules! write_order {
-    ($pool:expr, $begin:expr, $rows:expr) => {{
-        let rows: &OrderRows = $rows;
-        for (number, stage) in rows.stages.iter().enumerate() {
-            let mut work = $pool.begin_with($begin).await.expect("a transaction");
-            let order = if number == 0 {
-                let order = sqlx::query(ORDER)
-                    .bind(&rows.id)
-                    .bind(EVENT)
-                    .bind(&rows.user)
-                    .bind(&rows.hold);
-                let order = order
-                    .bind(stage.state)
-                    .bind(&stage.payment_key)
-                    .bind(stage.due_ms);
-                order
-                    .bind(rows.created_ms)
-                    .bind(stage.version)
-                    .bind(&stage.body)
-            } else {
-                let order = sqlx::query(CHANGED)
-                    .bind(stage.state)
-                    .bind(&stage.payment_key)
-                    .bind(stage.due_ms);
-                order.bind(stage.version).bind(&stage.body).bind(&rows.id)
-            };
-            order.execute(&mut *work).await.expect("an order");
-            if number == 1 {
-                let mut tickets = sqlx::query(TICKETS);
-                for ticket in &rows.tickets {
-                    tickets = tickets
-                        .bind(&ticket.id)
-                        .bind(&rows.id)
-                        .bind(EVENT)
-                        .bind(&ticket.seat)
-                        .bind(&rows.user);
-                    tickets = tickets
-                        .bind(ticket.fence)
-                        .bind(ticket.price)
-                        .bind(&ticket.grade)
-                        .bind(rows.created_ms);
-                }
-                tickets.execute(&mut *work).await.expect("tickets");
-            }
-            if number == 2 {
-                let mut valid = sqlx::query(VALID).bind(rows.created_ms);
-                for ticket in &rows.tickets {
-                    valid = valid.bind(&ticket.id);
-                }
-                valid.execute(&mut *work).await.expect("tickets");
-            }
-            let entry = &stage.entry;
-            let audit = sqlx::query(AUDIT)
+/// Writes the rows of one stage of an order into a transaction, for either driver.
+macro_rules! write_stage {
+    ($work:expr, $rows:expr, $number:expr) => {{
+        let (work, rows, number): (_, &OrderRows, usize) = ($work, $rows, $number);
+        let stage = &rows.stages[number];
+        let order = if number == 0 {
+            let order = sqlx::query(ORDER)
                 .bind(&rows.id)
-                .bind(entry.seq as i64)
-                .bind(entry.at_ms)
-                .bind(&entry.kind);
-            let audit = audit
-                .bind(&entry.body)
-                .bind(&stage.entry_hashes[0])
-                .bind(&stage.entry_hashes[1]);
-            audit.execute(&mut *work).await.expect("an entry");
-            let news = &stage.news;
-            let outbox = sqlx::query(OUTBOX)
-                .bind(i64::from(news.aggregate.shard()))
-                .bind(&stage.aggregate);
-            let outbox = outbox
-                .bind(news.version as i64)
-                .bind(&news.kind)
-                .bind(news.occurred_at_ms)
-                .bind(&news.payload);
-            outbox.execute(&mut *work).await.expect("a message");
-            if number == 2 {
-                let message = sqlx::query(MESSAGE)
-                    .bind(EVENT)
+                .bind(EVENT)
+                .bind(&rows.user)
+                .bind(&rows.hold);
+            let order = order
+                .bind(stage.state)
+                .bind(&stage.payment_key)
+                .bind(stage.due_ms);
+            order
+                .bind(rows.created_ms)
+                .bind(stage.version)
+                .bind(&stage.body)
+        } else {
+            let order = sqlx::query(CHANGED)
+                .bind(stage.state)
+                .bind(&stage.payment_key)
+                .bind(stage.due_ms);
+            order.bind(stage.version).bind(&stage.body).bind(&rows.id)
+        };
+        order.execute(&mut *work).await.expect("an order");
+        if number == 1 {
+            let mut tickets = sqlx::query(TICKETS);
+            for ticket in &rows.tickets {
+                tickets = tickets
+                    .bind(&ticket.id)
                     .bind(&rows.id)
-                    .bind(&rows.message);
-                message.execute(&mut *work).await.expect("a message");
+                    .bind(EVENT)
+                    .bind(&ticket.seat)
+                    .bind(&rows.user);
+                tickets = tickets
+                    .bind(ticket.fence)
+                    .bind(ticket.price)
+                    .bind(&ticket.grade)
+                    .bind(rows.created_ms);
             }
-            work.commit().await.expect("a commit");
+            tickets.execute(&mut *work).await.expect("tickets");
+        }
+        if number == 2 {
+            let mut valid = sqlx::query(VALID).bind(rows.created_ms);
+            for ticket in &rows.tickets {
+                valid = valid.bind(&ticket.id);
+            }
+            valid.execute(&mut *work).await.expect("tickets");
+        }
+        let entry = &stage.entry;
+        let audit = sqlx::query(AUDIT)
+            .bind(&rows.id)
+            .bind(entry.seq as i64)
+            .bind(entry.at_ms)
+            .bind(&entry.kind);
+        let audit = audit
+            .bind(&entry.body)
+            .bind(&stage.entry_hashes[0])
+            .bind(&stage.entry_hashes[1]);
+        audit.execute(&mut *work).await.expect("an entry");
+        let news = &stage.news;
+        let outbox = sqlx::query(OUTBOX)
+            .bind(i64::from(news.aggregate.shard()))
+            .bind(&stage.aggregate);
+        let outbox = outbox
+            .bind(news.version as i64)
+            .bind(&news.kind)
+            .bind(news.occurred_at_ms)
+            .bind(&news.payload);
+        outbox.execute(&mut *work).await.expect("a message");
+        if number == 2 {
+            let message = sqlx::query(MESSAGE)
+                .bind(EVENT)
+                .bind(&rows.id)
+                .bind(&rows.message);
+            message.execute(&mut *work).await.expect("a message");
         }
     }};
 }
 
-/// Deletes the seat messages, a hundred at a time.
-macro_rules! forget_messages {
-    ($pool:expr) => {{
+/// Deletes rows by their ids, a hundred at a time.
+macro_rules! forget {
+    ($pool:expr, $table:literal) => {{
         loop {
             let ids: Vec<i64> =
-                sqlx::query_scalar("SELECT id FROM seat_messages ORDER BY id LIMIT 100")
+                sqlx::query_scalar(concat!("SELECT id FROM ", $table, " ORDER BY id LIMIT 100"))
                     .fetch_all($pool)
                     .await
-                    .expect("messages");
+                    .expect("rows");
             let (Some(first), Some(last)) = (ids.first(), ids.last()) else {
                 break;
             };
-            let delete = sqlx::query("DELETE FROM seat_messages WHERE id BETWEEN ? AND ?")
+            let delete = sqlx::query(concat!("DELETE FROM ", $table, " WHERE id BETWEEN ? AND ?"))
                 .bind(first)
                 .bind(last);
-            delete.execute($pool).await.expect("messages are deleted");
+            delete.execute($pool).await.expect("rows are deleted");
         }
     }};
 }
 
 impl Plain {
     /// Connections to an empty database with the same tables.
-    pub(super) async fn open(place: &Place) -> Self {
+    pub(super) async fn open(place: &Place, relays: bool) -> Self {
         let url = place.fresh_url().await;
         drop(place.store(&url).await);
         if let Some(file) = url.strip_prefix("sqlite:") {
@@ -157,14 +167,16 @@ impl Plain {
                 .max_connections(1)
                 .connect_with(options)
                 .await;
-            return Self::Sqlite(pool.expect("a connection"));
+            let pool = Pool::Sqlite(pool.expect("a connection"));
+            return Self { pool, relays };
         }
         let pool = MySqlPoolOptions::new()
             .min_connections(WRITERS)
             .max_connections(WRITERS)
             .connect(&url)
             .await;
-        Self::MySql(pool.expect("connections"))
+        let pool = Pool::MySql(pool.expect("connections"));
+        Self { pool, relays }
     }
 
     /// Writes all rows by so many writers at a time; answers how long that took.
@@ -173,22 +185,88 @@ impl Plain {
         let rows = Arc::new(rows);
         let began = Instant::now();
         let mut crowd = JoinSet::new();
+        let (desk, line) = mpsc::channel(writers as usize);
+        let writer = match &self.pool {
+            Pool::Sqlite(pool) => Some(tokio::spawn(write_grouped(pool.clone(), line))),
+            Pool::MySql(_) => None,
+        };
         for writer in 0..writers as usize {
-            let (plain, rows) = (self.clone(), Arc::clone(&rows));
+            let (pool, rows, desk) = (self.pool.clone(), Arc::clone(&rows), desk.clone());
             crowd.spawn(async move {
-                for rows in &rows[writer * chunk..(writer + 1) * chunk] {
-                    match &plain {
-                        Self::Sqlite(pool) => write_order!(pool, "BEGIN IMMEDIATE", rows),
-                        Self::MySql(pool) => write_order!(pool, "START TRANSACTION", rows),
+                for order in writer * chunk..(writer + 1) * chunk {
+                    for stage in 0..rows[order].stages.len() {
+                        match &pool {
+                            Pool::Sqlite(_) => {
+                                let (done, is_done) = oneshot::channel();
+                                let rows = Arc::clone(&rows);
+                                let job = Job {
+                                    rows,
+                                    order,
+                                    stage,
+                                    done,
+                                };
+                                desk.send(job).await.expect("the writer takes it");
+                                is_done.await.expect("it is committed");
+                            }
+                            Pool::MySql(pool) => {
+                                let begun = pool.begin_with("START TRANSACTION").await;
+                                let mut work = begun.expect("a transaction");
+                                write_stage!(&mut *work, &rows[order], stage);
+                                work.commit().await.expect("a commit");
+                            }
+                        }
                     }
                 }
             });
         }
+        drop(desk);
         crowd.join_all().await;
-        match self {
-            Self::Sqlite(pool) => forget_messages!(pool),
-            Self::MySql(pool) => forget_messages!(pool),
+        if let Some(writer) = writer {
+            writer.await.expect("the writer ends with its last job");
+        }
+        match &self.pool {
+            Pool::Sqlite(pool) => forget!(pool, "seat_messages"),
+            Pool::MySql(pool) => forget!(pool, "seat_messages"),
+        }
+        if self.relays {
+            match &self.pool {
+                Pool::Sqlite(pool) => forget!(pool, "outbox"),
+                Pool::MySql(pool) => forget!(pool, "outbox"),
+            }
         }
         began.elapsed()
+    }
+}
+
+/// One transaction that somebody waits for.
+struct Job {
+    rows: Arc<Vec<OrderRows>>,
+    order: usize,
+    stage: usize,
+    done: oneshot::Sender<()>,
+}
+
+/// Writes what comes; those who wait at the same time are committed together.
+async fn write_grouped(pool: SqlitePool, mut line: mpsc::Receiver<Job>) {
+    while let Some(first) = line.recv().await {
+        let mut group = vec![first];
+        let begun = pool.begin_with("BEGIN IMMEDIATE").await;
+        let mut work = begun.expect("a transaction");
+        let mut written = 0;
+        while let Some(job) = group.get(written) {
+            write_stage!(&mut *work, &job.rows[job.order], job.stage);
+            written += 1;
+            if written == group.len()
+                && written < MAX_GROUP
+                && let Ok(next) = line.try_recv()
+            {
+                group.push(next);
+            }
+        }
+        work.commit().await.expect("a commit");
+        for job in group {
+            // Whoever asked waits for it.
+            let _ = job.done.send(());
+        }
     }
 }

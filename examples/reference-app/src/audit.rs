@@ -323,11 +323,10 @@ pub(crate) async fn run(
 struct NoteFile(PathBuf);
 
 impl NoteFile {
-    fn said(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    fn said(&self, error: &dyn std::fmt::Display) -> StoreError {
         let source = format!(
-            "TICKETON_AUDIT_NOTE or --audit-note {}: {}",
-            self.0.display(),
-            error.into()
+            "TICKETON_AUDIT_NOTE or --audit-note {}: {error}",
+            self.0.display()
         );
         StoreError::Unavailable {
             context: "note the last checkpoint of the audit",
@@ -344,9 +343,9 @@ impl CheckpointNote for NoteFile {
                 .trim()
                 .parse()
                 .map(Some)
-                .map_err(|error: FieldError| self.said(error)),
+                .map_err(|error: FieldError| self.said(&error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.said(error)),
+            Err(error) => Err(self.said(&error)),
         }
     }
 
@@ -361,7 +360,7 @@ impl CheckpointNote for NoteFile {
             file.sync_all()?;
             std::fs::rename(&new, &self.0)
         };
-        written().map_err(|error| self.said(error))
+        written().map_err(|error: std::io::Error| self.said(&error))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Tickets in their holders' hands, and at the gate.
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use ticketon_domain::purchase::{OrderId, TicketCode, TicketId, TicketKeys, qr_svg};
 
-use super::shop::{NOBODYS, Shop, TICKET_KEYS, fields, ticket};
+use super::shop::{NOBODYS, Shop, TICKET_KEYS, answer, fields, ticket};
 
 fn keys() -> TicketKeys {
     TICKET_KEYS.parse().unwrap()

@@ -168,7 +168,8 @@ pub(super) fn rate(line: &Line) -> Verdict {
     ))
 }
 
-/// By how many the admissions of a window exceed the rate, in the worst of all windows, rounded down.
+/// By how many the admissions of a window exceed the rate, in the worst of all windows, rounded up: the store counts by the
+/// same milliseconds, so a part of one too many is one too many.
 fn most_over_rate(times: &[i64], per_second: u64) -> u64 {
     let rate = i64::try_from(per_second).unwrap_or(i64::MAX);
     // For windows from i to j: (j - i + 1) - rate * (t_j - t_i); so the least of i - rate * t_i is remembered. In
@@ -180,7 +181,7 @@ fn most_over_rate(times: &[i64], per_second: u64) -> u64 {
         least = least.min(place - rate * since_ms);
         worst = worst.max(place + 1_000 - rate * since_ms - least);
     }
-    u64::try_from(worst / 1_000).unwrap_or(0)
+    u64::try_from((worst + 999) / 1_000).unwrap_or(0)
 }
 
 pub(super) fn progress(line: &Line) -> Verdict {
@@ -290,7 +291,7 @@ mod tests {
         assert!(broken(|line| line.longest_stall_ms = 5_000, progress));
         assert!(broken(|line| line.faults_met = 1, crashes));
         assert!(broken(|line| line.lost_after_cut = 1, crashes));
-        assert!(broken(|line| line.shares[1].2 = 60, order));
+        assert!(broken(|line| line.shares[1].2 = 70, order));
         assert!(broken(|line| line.shares[1].2 = 2, order));
     }
 
