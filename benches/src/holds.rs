@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redis::aio::MultiplexedConnection;
 use ticketon_domain::adapter::redis::RedisSeatStore;
 use ticketon_domain::seat::{
-    Choice, Held, HoldId, HoldKey, HoldReply, HoldRequest, Limits, MapSpec, Mapped, SeatStore,
+    Choice, Held, HoldId, HoldKey, HoldReply, HoldRequest, Limits, MapSpec, Mapped, Over, SeatStore,
 };
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{EventId, RedisStore, UserId};
@@ -32,7 +32,11 @@ pub(crate) async fn measure(table: &mut Table, redis: &RedisServer) {
         layout: "bench".to_owned(),
         seats: SEATS,
     };
-    let epoch = store.begin_rebuild(&event, &spec).await.expect("a rebuild");
+    let epoch = store
+        .begin_rebuild(&event, &spec, Over::Any)
+        .await
+        .expect("a rebuild")
+        .expect("it begins");
     assert!(
         store
             .finish_rebuild(&event, epoch)

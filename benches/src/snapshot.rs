@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use redis::AsyncCommands as _;
 use ticketon_domain::adapter::redis::RedisSeatStore;
-use ticketon_domain::seat::{MapSpec, SeatStore};
+use ticketon_domain::seat::{MapSpec, Over, SeatStore};
 use ticketon_queue::{EventId, RedisStore};
 use ticketon_tests::RedisServer;
 
@@ -27,7 +27,11 @@ pub(crate) async fn measure(table: &mut Table, redis: &RedisServer) {
         layout: "bench".to_owned(),
         seats: SEATS,
     };
-    let epoch = store.begin_rebuild(&event, &spec).await.expect("a rebuild");
+    let epoch = store
+        .begin_rebuild(&event, &spec, Over::Any)
+        .await
+        .expect("a rebuild")
+        .expect("it begins");
     assert!(
         store
             .finish_rebuild(&event, epoch)

@@ -9,7 +9,8 @@
 //!
 //! Lives are of two kinds. In a *wild* one the store is told anything, as by a caller with faults. In an
 //! *orderly* one seats are sold and given back by a ledger, whose messages arrive in its order, though
-//! any of them may come again: then the map, whenever it has heard everything, says what the ledger says.
+//! any of them may come again: then the map, whenever it has heard everything, says what the ledger says, and who
+//! compares the two finds nothing to mend.
 
 mod call;
 mod ledger;
@@ -65,6 +66,12 @@ pub struct Met {
     pub repeated: u64,
     /// How often the map had heard everything that the ledger said.
     pub settled: u64,
+    /// How often it was compared with the ledger.
+    pub compared: u64,
+    /// Seats and holds that were mended then.
+    pub mended: u64,
+    /// Rebuilds that were refused, because somebody else was at it.
+    pub outrun: u64,
 }
 
 impl std::ops::AddAssign for Met {
@@ -78,6 +85,9 @@ impl std::ops::AddAssign for Met {
         self.rebuilt += other.rebuilt;
         self.repeated += other.repeated;
         self.settled += other.settled;
+        self.compared += other.compared;
+        self.mended += other.mended;
+        self.outrun += other.outrun;
     }
 }
 

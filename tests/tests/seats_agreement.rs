@@ -51,6 +51,9 @@ async fn lives_meet_what_they_are_for() {
     assert!(met.rebuilt > 250, "{met:?}");
     assert!(met.repeated > 1_000, "{met:?}");
     assert!(met.settled > 3_000, "{met:?}");
+    assert!(met.compared > 100, "{met:?}");
+    assert!(met.mended > 50, "{met:?}");
+    assert!(met.outrun > 20, "{met:?}");
 }
 
 /// A request of these seats or units for a minute, by who may have many.
@@ -67,7 +70,14 @@ fn seats(mask: u32) -> Wish {
 }
 
 fn sold(hold: u8, mask: u32) -> Step {
-    let is_sold = true;
+    told(true, hold, mask)
+}
+
+fn given_back(hold: u8, mask: u32) -> Step {
+    told(false, hold, mask)
+}
+
+fn told(is_sold: bool, hold: u8, mask: u32) -> Step {
     let message = Message {
         is_sold,
         hold,
@@ -116,10 +126,34 @@ async fn lives_that_broke_something_stay_whole() {
         ],
         // A late message sold what had been given back.
         vec![
+            hold(2, 2, seats(1_024), 60_000),
+            sold(0, 1_024),
+            given_back(0, 1_024),
+            sold(0, 1_030),
+        ],
+        // A sale was dropped, because its hold had ended before the map was told.
+        vec![
             hold(2, 2, seats(1_024), 1_000),
             Step::Wait(5_000),
             Step::Ask(0, Verb::Sweep),
             sold(0, 1_030),
+        ],
+        // The sale came behind its refund, when the hold had ended; and a seat was blocked in between.
+        vec![
+            hold(2, 2, seats(1_026), 60_000),
+            Step::Ask(0, Verb::Release(0, Right::Own)),
+            given_back(0, 2),
+            Step::Ask(0, Verb::Block(1_024)),
+            Step::Ask(0, Verb::Unblock(1_024)),
+            sold(0, 1_026),
+            Step::Repair(0),
+        ],
+        // Of two who saw the map as it was, the second one built over the first one's.
+        vec![
+            Step::Rebuild(2, 0, 1),
+            Step::Rebuild(0, 0, 9),
+            hold(2, 2, seats(1_026), 60_000),
+            Step::Rebuild(2, 0, 9),
         ],
         // A sale took one seat of a hold, and left the person the others.
         vec![
@@ -145,12 +179,12 @@ async fn lives_that_broke_something_stay_whole() {
         ],
         // An older rebuild went on loading, and was finished.
         vec![
-            Step::Rebuild(2, 0, 1),
+            Step::Rebuild(2, 0, 2),
             Step::Renew(0, 0),
             hold(0, 6, Wish::Adjacent(3, Orphans::Allow), 60_000),
             Step::Buy(1, 0),
             Step::Pay(0, 0, true),
-            Step::Rebuild(0, 0, 4),
+            Step::Rebuild(0, 0, 6),
             Step::Rebuild(2, 2, 1),
             Step::Rebuild(0, 0, 9),
         ],
@@ -159,7 +193,7 @@ async fn lives_that_broke_something_stay_whole() {
             hold(3, 16, Wish::Units(2, 1), 60_000),
             Step::Buy(1, 0),
             Step::Pay(1, 0, true),
-            Step::Rebuild(2, 0, 9),
+            Step::Rebuild(2, 0, 10),
         ],
         // Another fence, and none where one is needed.
         vec![

@@ -163,6 +163,30 @@ impl SeatStore for Slow {
     ) -> Result<Mapped<Synced>, StoreError> {
         self.inner.sync(event, epoch, batch).await
     }
+    async fn owners(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        from: SeatIndex,
+    ) -> Result<Mapped<Vec<Owned>>, StoreError> {
+        self.inner.owners(event, epoch, from).await
+    }
+    async fn pinned(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        skip: u32,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError> {
+        self.inner.pinned(event, epoch, skip).await
+    }
+    async fn mend(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        batch: &[Mend],
+    ) -> Result<Mapped<Synced>, StoreError> {
+        self.inner.mend(event, epoch, batch).await
+    }
     async fn block(
         &self,
         event: &EventId,
@@ -183,8 +207,13 @@ impl SeatStore for Slow {
         self.asked("sweep", event).await?;
         self.inner.sweep(event).await
     }
-    async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError> {
-        self.inner.begin_rebuild(event, spec).await
+    async fn begin_rebuild(
+        &self,
+        event: &EventId,
+        spec: &MapSpec,
+        over: Over,
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.begin_rebuild(event, spec, over).await
     }
     async fn load(&self, event: &EventId, epoch: u64, seats: &[Load]) -> Result<bool, StoreError> {
         self.inner.load(event, epoch, seats).await

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ticketon_domain::adapter::memory::MemoryLedger;
 use ticketon_domain::adapter::sql::SqlStore;
-use ticketon_domain::seat::{Page, SeatLedger, SoldSeat};
+use ticketon_domain::seat::{HoldId, Page, SeatLedger, SoldSeat, Untold};
 use ticketon_domain::venue::SeatLabel;
 use ticketon_queue::{EventId, StoreError};
 
@@ -60,5 +60,13 @@ impl SeatLedger for SoldBefore {
         blocked: bool,
     ) -> Result<(), StoreError> {
         self.store.set_blocked(event, seats, blocked).await
+    }
+
+    async fn paid_for(&self, event: &EventId, holds: &[HoldId]) -> Result<Vec<HoldId>, StoreError> {
+        self.store.paid_for(event, holds).await
+    }
+
+    async fn untold(&self, event: &EventId) -> Result<Untold, StoreError> {
+        self.store.untold(event).await
     }
 }

@@ -12,7 +12,7 @@ use ticketon_domain::purchase::{
 };
 use ticketon_domain::seat::{
     Blocked, Changes, Held, Hold, HoldId, HoldKey, HoldReply, HoldRequest, Load, MapHead, MapSpec,
-    Mapped, SeatStore, SeatSync, Snapshot, Swept, Synced,
+    Mapped, Mend, Over, Owned, SeatStore, SeatSync, Snapshot, Swept, Synced,
 };
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{EventId, StoreError, UnixMs, UserId};
@@ -327,6 +327,33 @@ impl SeatStore for Maps {
         call("seats.sync", self.0.sync(event, epoch, batch), broken).await
     }
 
+    async fn owners(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        from: SeatIndex,
+    ) -> Result<Mapped<Vec<Owned>>, StoreError> {
+        call("seats.owners", self.0.owners(event, epoch, from), broken).await
+    }
+
+    async fn pinned(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        skip: u32,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError> {
+        call("seats.pinned", self.0.pinned(event, epoch, skip), broken).await
+    }
+
+    async fn mend(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        batch: &[Mend],
+    ) -> Result<Mapped<Synced>, StoreError> {
+        call("seats.mend", self.0.mend(event, epoch, batch), broken).await
+    }
+
     async fn block(
         &self,
         event: &EventId,
@@ -349,10 +376,15 @@ impl SeatStore for Maps {
         call("seats.sweep", self.0.sweep(event), broken).await
     }
 
-    async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError> {
+    async fn begin_rebuild(
+        &self,
+        event: &EventId,
+        spec: &MapSpec,
+        over: Over,
+    ) -> Result<Option<u64>, StoreError> {
         call(
             "seats.begin_rebuild",
-            self.0.begin_rebuild(event, spec),
+            self.0.begin_rebuild(event, spec, over),
             broken,
         )
         .await

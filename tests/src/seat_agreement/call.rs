@@ -1,8 +1,8 @@
 //! A verb with its arguments, as it is on the wire, and what is answered.
 
 use ticketon_domain::seat::{
-    Blocked, Changes, Held, Hold, HoldKey, HoldReply, HoldRequest, Load, MapSpec, Mapped, SeatMap,
-    SeatStore, SeatSync, Swept, Synced,
+    Blocked, Changes, Held, Hold, HoldKey, HoldReply, HoldRequest, Load, MapSpec, Mapped, Mend,
+    Over, Owned, SeatMap, SeatStore, SeatSync, Swept, Synced,
 };
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{EventId, StoreError, UserId};
@@ -22,7 +22,10 @@ pub(super) enum Call {
     Unblock(u64, Vec<SeatIndex>),
     Sweep,
     Changes(u64, u64),
-    Begin(MapSpec),
+    Owners(u64, SeatIndex),
+    Pinned(u64, u32),
+    Mend(u64, Vec<Mend>),
+    Begin(MapSpec, Over),
     Load(u64, Vec<Load>),
     Finish(u64),
 }
@@ -37,7 +40,8 @@ pub(super) enum Answer {
     Blocked(Mapped<Blocked>),
     Swept(Mapped<Swept>),
     Changes(Mapped<Changes>),
-    Epoch(u64),
+    Owned(Mapped<Vec<Owned>>),
+    Epoch(Option<u64>),
     Loaded(bool),
 }
 
@@ -52,6 +56,8 @@ impl Answer {
                 | Self::Blocked(Mapped::NotReady(_))
                 | Self::Swept(Mapped::NotReady(_))
                 | Self::Changes(Mapped::NotReady(_))
+                | Self::Owned(Mapped::NotReady(_))
+                | Self::Epoch(None)
                 | Self::Loaded(false)
         )
     }
@@ -62,7 +68,7 @@ impl Call {
     /// begins; messages of one batch may contradict each other.
     pub(super) fn is_idempotent(&self) -> bool {
         match self {
-            Self::Sweep | Self::Begin(_) => false,
+            Self::Sweep | Self::Begin(..) => false,
             Self::Sync(_, batch) => batch.len() <= 1,
             _ => true,
         }
@@ -87,7 +93,10 @@ impl Call {
             Self::Unblock(epoch, seats) => Answer::Blocked(model.unblock(*epoch, seats)),
             Self::Sweep => Answer::Swept(model.sweep(now)),
             Self::Changes(epoch, after) => Answer::Changes(model.changes(*epoch, *after)),
-            Self::Begin(spec) => Answer::Epoch(model.begin_rebuild(spec, now)),
+            Self::Owners(epoch, from) => Answer::Owned(model.owners(*epoch, *from)),
+            Self::Pinned(epoch, skip) => Answer::Holds(model.pinned(*epoch, *skip)),
+            Self::Mend(epoch, batch) => Answer::Synced(model.mend(*epoch, batch, now)),
+            Self::Begin(spec, over) => Answer::Epoch(model.begin_rebuild(spec, *over, now)),
             Self::Load(epoch, seats) => Answer::Loaded(model.load(*epoch, seats)),
             Self::Finish(epoch) => Answer::Loaded(model.finish_rebuild(*epoch)),
         }
@@ -120,7 +129,12 @@ impl Call {
             Self::Changes(epoch, after) => {
                 Answer::Changes(store.changes(event, *epoch, *after).await?)
             }
-            Self::Begin(spec) => Answer::Epoch(store.begin_rebuild(event, spec).await?),
+            Self::Owners(epoch, from) => Answer::Owned(store.owners(event, *epoch, *from).await?),
+            Self::Pinned(epoch, skip) => Answer::Holds(store.pinned(event, *epoch, *skip).await?),
+            Self::Mend(epoch, batch) => Answer::Synced(store.mend(event, *epoch, batch).await?),
+            Self::Begin(spec, over) => {
+                Answer::Epoch(store.begin_rebuild(event, spec, *over).await?)
+            }
             Self::Load(epoch, seats) => Answer::Loaded(store.load(event, *epoch, seats).await?),
             Self::Finish(epoch) => Answer::Loaded(store.finish_rebuild(event, *epoch).await?),
         })

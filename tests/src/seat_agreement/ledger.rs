@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ticketon_domain::seat::{Hold, Load, SeatState, SeatSync, Snapshot};
+use ticketon_domain::seat::{Hold, Load, Mend, Owned, SeatState, SeatSync, Snapshot, Truth};
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::UserId;
 
@@ -68,6 +68,32 @@ impl Ledger {
             fence: *fence,
         });
         blocked.chain(sold).collect()
+    }
+
+    /// Whether a hold is of no use any more: nobody pays with it, and nothing was sold from it.
+    pub(super) fn is_idle(&self, hold: &Hold, paying: &[Hold]) -> bool {
+        let is_paid_for = paying.iter().any(|order| order.fence == hold.fence);
+        !is_paid_for && !self.has_sold(hold.fence)
+    }
+
+    /// What a map has otherwise.
+    pub(super) fn mends(&self, owned: &[Owned]) -> Vec<Mend> {
+        let seats = (0..).map(SeatIndex::new).zip(owned);
+        let mends = seats.filter_map(|(seat, found)| {
+            let is_sold = found.state == SeatState::Sold;
+            let truth = match self.sold.get(&seat) {
+                Some((_, fence)) if is_sold && *fence == found.owner => return None,
+                Some((user, fence)) => Truth::Sold {
+                    user: user.clone(),
+                    fence: *fence,
+                },
+                None if is_sold => Truth::Free,
+                None => return None,
+            };
+            let found = *found;
+            Some(Mend { seat, found, truth })
+        });
+        mends.collect()
     }
 
     /// Compares a map that has heard everything.

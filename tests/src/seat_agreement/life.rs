@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use ticketon_domain::adapter::memory::MemorySeatStore;
 use ticketon_domain::seat::{
-    Blocked, Held, Hold, HoldId, HoldKey, HoldReply, HoldRequest, Load, MapSpec, Mapped, SeatMap,
-    SeatStore, SeatSync,
+    Blocked, Held, Hold, HoldId, HoldKey, HoldReply, HoldRequest, Load, MapSpec, Mapped, Mend,
+    Over, SeatMap, SeatStore, SeatSync,
 };
+use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::{Clock, EventId, ManualClock, UserId};
 
 use super::call::{Answer, Call};
@@ -23,10 +24,14 @@ const LOAD: usize = 3;
 
 /// A rebuild that a keeper is at.
 #[derive(Debug)]
-struct Rebuild {
-    epoch: u64,
-    /// What it read of the ledger and has still to load, once it read.
-    left: Option<Vec<Load>>,
+enum Rebuild {
+    /// It looked at the map, and will begin over what it saw.
+    Seen(Over),
+    Begun {
+        epoch: u64,
+        /// What it read of the ledger and has still to load, once it read.
+        left: Option<Vec<Load>>,
+    },
 }
 
 pub(super) struct Life<'a> {
@@ -43,6 +48,8 @@ pub(super) struct Life<'a> {
     paying: Vec<Hold>,
     ledger: Ledger,
     keepers: [Option<Rebuild>; PROCESSES as usize],
+    /// What the last comparison found.
+    mends: Vec<Mend>,
     sent: VecDeque<Call>,
     /// Whether the store was told something that the ledger never said.
     is_wild: bool,
@@ -71,6 +78,7 @@ impl<'a> Life<'a> {
             paying: Vec::new(),
             ledger: Ledger::default(),
             keepers: Default::default(),
+            mends: Vec::new(),
             sent: VecDeque::new(),
             is_wild: false,
             latest: clock.now_ms(),
@@ -123,6 +131,7 @@ impl<'a> Life<'a> {
                     self.renew(*by, *index).await?;
                 }
             }
+            Step::Repair(by) => self.repair(*by).await?,
             Step::Flush => self.flush().await,
         }
         self.compare_with_the_ledger()
@@ -137,6 +146,7 @@ impl<'a> Life<'a> {
             self.deliver(0, 9, false).await?;
         }
         self.compare_with_the_ledger()?;
+        self.repair(0).await?;
         let epoch = self.epoch;
         for who in 0..USERS {
             self.send(0, Call::HoldsOf(epoch, user(who))).await?;
@@ -308,18 +318,32 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// One call of a keeper's rebuild: it begins, reads the ledger, loads part by part, finishes.
+    /// One step of a keeper's rebuild: it looks, begins over what it saw, reads the ledger, loads part by part, finishes.
+    /// The second one rebuilds because somebody told it to.
     async fn rebuild(&mut self, by: u8, spec: &MapSpec) -> Result<(), String> {
         let keeper = usize::from(by);
-        let Some(rebuild) = self.keepers[keeper].take() else {
-            let begun = self.send(by, Call::Begin(spec.clone())).await?;
-            if let Answer::Epoch(epoch) = begun {
-                self.epoch = epoch;
-                self.keepers[keeper] = Some(Rebuild { epoch, left: None });
+        let (epoch, left) = match self.keepers[keeper].take() {
+            None => {
+                let over = match self.model.head() {
+                    _ if by == 1 => Over::Any,
+                    Mapped::Ready(head) => Over::Ready { epoch: head.epoch },
+                    Mapped::NotReady(why) => why.into(),
+                };
+                self.keepers[keeper] = Some(Rebuild::Seen(over));
+                return Ok(());
             }
-            return Ok(());
+            Some(Rebuild::Seen(over)) => {
+                let begun = self.send(by, Call::Begin(spec.clone(), over)).await?;
+                if let Answer::Epoch(Some(epoch)) = begun {
+                    self.epoch = epoch;
+                    self.keepers[keeper] = Some(Rebuild::Begun { epoch, left: None });
+                } else {
+                    self.met.outrun += 1;
+                }
+                return Ok(());
+            }
+            Some(Rebuild::Begun { epoch, left }) => (epoch, left),
         };
-        let Rebuild { epoch, left } = rebuild;
         let mut left = left.unwrap_or_else(|| self.ledger.read());
         if left.is_empty() {
             let finished = self.send(by, Call::Finish(epoch)).await?;
@@ -333,7 +357,7 @@ impl<'a> Life<'a> {
         }
         if self.send(by, Call::Load(epoch, left)).await? == Answer::Loaded(true) {
             let left = Some(rest);
-            self.keepers[keeper] = Some(Rebuild { epoch, left });
+            self.keepers[keeper] = Some(Rebuild::Begun { epoch, left });
         }
         Ok(())
     }
@@ -345,6 +369,52 @@ impl<'a> Life<'a> {
             self.rebuild(by, &spec(index)).await?;
         }
         Ok(())
+    }
+
+    /// A keeper compares the map with the ledger and mends what differs, once nothing is on its way. Then the map says what
+    /// the ledger says, and every order that is paid with a hold has it; a map that heard nothing wrong is left alone.
+    async fn repair(&mut self, by: u8) -> Result<(), String> {
+        if !self.ledger.outbox.is_empty() {
+            return Ok(());
+        }
+        let epoch = self.epoch;
+        let owned = self
+            .send(by, Call::Owners(epoch, SeatIndex::new(0)))
+            .await?;
+        let pinned = self.send(by, Call::Pinned(epoch, 0)).await?;
+        let (Answer::Owned(Mapped::Ready(owned)), Answer::Holds(Mapped::Ready(pinned))) =
+            (owned, pinned)
+        else {
+            return Ok(());
+        };
+        self.met.compared += 1;
+        let mends = self.ledger.mends(&owned);
+        if !self.is_wild && !mends.is_empty() {
+            return Err(format!("a map that heard everything differs: {mends:?}"));
+        }
+        self.met.mended += mends.len() as u64;
+        let late = std::mem::replace(&mut self.mends, mends.clone());
+        self.send(by, Call::Mend(epoch, mends)).await?;
+        if let Mapped::Ready(snapshot) = self.model.snapshot() {
+            self.ledger.agrees(&snapshot)?;
+        }
+        let (idle, used): (Vec<Hold>, Vec<Hold>) = pinned
+            .into_iter()
+            .partition(|hold| self.ledger.is_idle(hold, &self.paying));
+        self.met.mended += idle.len() as u64;
+        for hold in idle {
+            self.send(by, Call::Unpin(epoch, key(&hold), 60_000))
+                .await?;
+        }
+        if !self.is_wild {
+            let left = self.send(by, Call::Pinned(epoch, 0)).await?;
+            if left != Answer::Holds(Mapped::Ready(used.clone())) {
+                return Err(format!("{used:?} were pinned, of all are {left:?}"));
+            }
+            // Of a map that never was wrong nothing comes late.
+            return Ok(());
+        }
+        self.send(by, Call::Mend(epoch, late)).await.map(drop)
     }
 
     /// Every store loses everything, and is back later than ever before: that is what new fences and epochs rely on.

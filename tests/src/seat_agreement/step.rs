@@ -157,12 +157,14 @@ pub enum Step {
     Refund(u8, u32),
     /// A keeper tells the map so many of the ledger's messages; its answer may be lost.
     Deliver(u8, u8, bool),
-    /// A keeper goes on with its rebuild by so many calls, or begins one.
+    /// A keeper goes on with its rebuild by so many steps, or looks at the map and then begins one.
     Rebuild(u8, u8, u8),
     /// A keeper dies in the middle of its rebuild.
     Crash(u8),
     /// A keeper that finds the map not ready rebuilds it from the beginning to the end, with nobody in between.
     Renew(u8, u8),
+    /// A keeper compares the map with the ledger, and mends what differs; what it found before comes late once more.
+    Repair(u8),
     /// The store loses everything.
     Flush,
 }
@@ -312,9 +314,10 @@ pub(super) fn step(wild: bool) -> impl Strategy<Value = Step> {
         9 => (process(), 0..3_u8, proptest::bool::weighted(0.8)).prop_map(|(by, order, ok)| Step::Pay(by, order, ok)),
         7 => (0..6_u8, mask()).prop_map(|(sale, mask)| Step::Refund(sale, mask)),
         9 => (process(), 1..5_u8, any::<bool>()).prop_map(|(by, count, lost)| Step::Deliver(by, count, lost)),
-        3 => (process(), 0..SPECS, 1..9_u8).prop_map(|(by, spec, calls)| Step::Rebuild(by, spec, calls)),
+        3 => (process(), 0..SPECS, 1..11_u8).prop_map(|(by, spec, calls)| Step::Rebuild(by, spec, calls)),
         1 => process().prop_map(Step::Crash),
         9 => (process(), 0..SPECS).prop_map(|(by, spec)| Step::Renew(by, spec)),
+        4 => process().prop_map(Step::Repair),
         1 => Just(Step::Flush),
     ]
 }

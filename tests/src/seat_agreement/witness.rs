@@ -18,7 +18,9 @@ mod sold;
 
 use std::collections::{BTreeMap, HashMap};
 
-use ticketon_domain::seat::{Changes, Hold, HoldId, Mapped, SeatMap, SeatState, SeatSync};
+use ticketon_domain::seat::{
+    Changes, Hold, HoldId, Mapped, Over, SeatMap, SeatState, SeatSync, Truth,
+};
 use ticketon_domain::venue::SeatIndex;
 
 use self::change::one_hold;
@@ -34,8 +36,8 @@ pub(super) struct Witness {
     /// Of each id that held: the hash of its request, and when it was last seen alive.
     ids: HashMap<HoldId, (u64, i64)>,
     sold: Sold,
-    /// The fence that had each seat last, where that is known; it stays when the seat becomes free.
-    owners: BTreeMap<SeatIndex, u64>,
+    /// Of free seats the newest fence under which they were given back; `None` where that is not known.
+    given_back: BTreeMap<SeatIndex, Option<u64>>,
     /// The latest moment so far.
     latest: i64,
     last_fence: u64,
@@ -52,7 +54,7 @@ impl Witness {
         self.holders.clear();
         self.ids.clear();
         self.sold = Sold::default();
-        self.owners.clear();
+        self.given_back.clear();
     }
 
     /// Checks that a call kept the promises.
@@ -63,11 +65,21 @@ impl Witness {
         before: &View,
         after: &View,
     ) -> Result<(), String> {
+        if let (Call::Begin(_, over), Answer::Epoch(_)) = (call, answer) {
+            let is_seen = match (over, &before.map) {
+                (Over::Any, _) => true,
+                (Over::Ready { epoch }, Mapped::Ready(now)) => now.head.epoch == *epoch,
+                (seen, Mapped::NotReady(why)) => *seen == Over::from(*why),
+                _ => false,
+            };
+            let begins = matches!(answer, Answer::Epoch(Some(_)));
+            ensure!(begins == is_seen, "S3: over {over:?}: {begins}");
+        }
         if answer.is_not_ready() {
             ensure!(before == after, "S3: a refused call changed something");
             return Ok(());
         }
-        if let Answer::Epoch(epoch) = answer {
+        if let Answer::Epoch(Some(epoch)) = answer {
             ensure!(*epoch > self.last_epoch, "S2: the epoch is not newer");
             self.last_epoch = *epoch;
             ensure!(after.snapshot().is_none(), "S3: ready before it is built");
@@ -91,8 +103,8 @@ impl Witness {
             self.refusals(call, answer, before, after)?;
             Self::not_blocked(call, answer, after)?;
         }
-        self.sold.follow(call, answer, after);
-        self.own(call, after);
+        self.sold.follow(call, answer, before, after);
+        self.hear(call, before, after);
         one_holder(after)?;
         self.holders
             .retain(|seat, _| after.state(*seat) == SeatState::Held);
@@ -107,35 +119,36 @@ impl Witness {
         self.none_is_lost(call, answer, after)
     }
 
-    /// Keeps whose each seat is, or was last.
-    fn own(&mut self, call: &Call, after: &View) {
-        for seat in View::seats() {
-            match after.state(seat) {
-                SeatState::Blocked => drop(self.owners.remove(&seat)),
-                SeatState::Sold => {
-                    self.owners.remove(&seat);
-                    let known = self.sold.fence(seat).map(|fence| (seat, fence));
-                    self.owners.extend(known);
+    /// Keeps under which fences free seats were given back.
+    fn hear(&mut self, call: &Call, before: &View, after: &View) {
+        let mut heard = Vec::new();
+        match call {
+            Call::Sync(_, batch) if batch.len() == 1 => {
+                if let SeatSync::Released { fence, seats, .. } = &batch[0] {
+                    heard.extend(seats.iter().map(|seat| (*seat, Some(*fence))));
                 }
-                SeatState::Free | SeatState::Held => {}
             }
-        }
-        // Of several messages it is not known here which came last to a seat.
-        if let Call::Sync(_, batch) = call
-            && batch.len() > 1
-        {
-            let told = batch.iter().flat_map(|message| match message {
-                SeatSync::Sold { seats, .. } | SeatSync::Released { seats, .. } => seats,
-            });
-            for seat in told {
-                self.owners.remove(seat);
+            // Of several messages it is not known here which came last to a seat.
+            Call::Sync(_, batch) => {
+                let told = batch.iter().flat_map(|message| match message {
+                    SeatSync::Sold { seats, .. } | SeatSync::Released { seats, .. } => seats,
+                });
+                heard.extend(told.map(|seat| (*seat, None)));
             }
-        }
-        for hold in after.living.values() {
-            for seat in &hold.seats {
-                self.owners.insert(*seat, hold.fence);
+            Call::Mend(_, batch) => {
+                let freed = batch.iter().filter(|mend| {
+                    mend.truth == Truth::Free && before.state(mend.seat) == SeatState::Sold
+                });
+                heard.extend(freed.map(|mend| (mend.seat, Some(mend.found.owner))));
             }
+            _ => {}
         }
+        for (seat, fence) in heard {
+            let known = self.given_back.entry(seat).or_insert(Some(0));
+            *known = known.zip(fence).map(|(known, fence)| known.max(fence));
+        }
+        self.given_back
+            .retain(|seat, _| after.state(*seat) == SeatState::Free);
     }
 
     /// S4: what is held is held by a living hold, or by one whose time is over and that no sweep has met.

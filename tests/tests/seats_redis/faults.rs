@@ -6,7 +6,7 @@ use std::time::Duration;
 use ticketon_domain::adapter::redis::RedisSeatStore;
 use ticketon_domain::seat::{
     Blocked, Changes, Choice, EndReason, Held, HoldKey, HoldReply, HoldRequest, Limits, Load,
-    MAX_BATCH, MapSpec, Mapped, NotReady, SeatStore, SeatSync,
+    MAX_BATCH, MapSpec, Mapped, Mend, NotReady, Over, Owned, SeatState, SeatStore, SeatSync, Truth,
 };
 use ticketon_queue::{RedisStore, StoreError};
 use ticketon_tests::{RedisServer, SlowProxy, eventually};
@@ -65,6 +65,9 @@ async fn is_absent(hall: &TestMap) {
         store.pin(event, *epoch, &key),
         store.unpin(event, *epoch, &key, 1),
         store.sync(event, *epoch, &sold),
+        store.owners(event, *epoch, one[0]),
+        store.pinned(event, *epoch, 0),
+        store.mend(event, *epoch, &[]),
         store.block(event, *epoch, one),
         store.unblock(event, *epoch, one),
         store.sweep(event),
@@ -288,7 +291,7 @@ async fn a_full_redis_changes_nothing_by_halves() {
         store.sync(event, epoch, &sold),
         store.block(event, epoch, &seats([7])),
         store.sweep(event),
-        store.begin_rebuild(event, &before.head.spec),
+        store.begin_rebuild(event, &before.head.spec, Over::Any),
     }
     assert_eq!(
         hall.snapshot().await,
@@ -364,6 +367,15 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
         seats: u32::MAX,
     };
     let loads: Vec<Load> = over.iter().map(|&seat| Load::Blocked { seat }).collect();
+    let mend = |seat: &_| Mend {
+        seat: *seat,
+        found: Owned {
+            state: SeatState::Free,
+            owner: 0,
+        },
+        truth: Truth::Free,
+    };
+    let mends: Vec<Mend> = over.iter().map(mend).collect();
     macro_rules! refused {
         ($($call:expr => $words:literal,)+) => {
             $(match $call.await.unwrap_err() {
@@ -380,8 +392,9 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
         store.unblock(event, epoch, &over) => "1001 seats in one call",
         store.sync(event, epoch, &[sync(1, &most), sync(2, &over[1_000..])]) => "1001 seats",
         store.sync(event, epoch, &[sync(1 << 53, &most[..1])]) => "the fence 9007199254740992",
+        store.mend(event, epoch, &mends) => "1001 seats in one call",
         store.load(event, epoch, &loads) => "1001 seats in one call",
-        store.begin_rebuild(event, &spec) => "4294967295 seats",
+        store.begin_rebuild(event, &spec, Over::Any) => "4294967295 seats",
     }
     let done = ready(store.block(event, epoch, &most).await);
     assert_eq!(done, Blocked::Done);

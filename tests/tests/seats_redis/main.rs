@@ -9,5 +9,6 @@ mod failover;
 mod faults;
 mod hall;
 mod race;
+mod repair;
 mod test_map;
 mod unguarded;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use ticketon_domain::adapter::memory::MemorySeatStore;
 use ticketon_domain::seat::{
-    Blocked, Choice, Counts, Held, Hold, HoldKey, HoldReply, MapSpec, Orphans, Run, SeatState,
-    SeatStore, SeatSync,
+    Blocked, Choice, Counts, Held, Hold, HoldKey, HoldReply, MapSpec, Orphans, Over, Run,
+    SeatState, SeatStore, SeatSync,
 };
 use ticketon_tests::RedisServer;
 use tokio::task::JoinSet;
@@ -137,7 +137,8 @@ async fn the_script_chooses_the_seats_that_the_model_chooses() {
             layout: "hall-1".to_owned(),
             seats: SEATS,
         };
-        let epoch = model.begin_rebuild(&hall.event, &spec).await.unwrap();
+        let begun = model.begin_rebuild(&hall.event, &spec, Over::Any).await;
+        let epoch = begun.unwrap().unwrap();
         assert!(model.finish_rebuild(&hall.event, epoch).await.unwrap());
         let density = 1 + random.below(6);
         let taken = seats((0..SEATS).filter(|_| random.below(6) < density));

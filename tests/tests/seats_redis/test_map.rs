@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ticketon_domain::adapter::redis::RedisSeatStore;
 use ticketon_domain::seat::{
-    Choice, Held, Hold, HoldId, HoldKey, HoldRequest, Limits, MapSpec, Mapped, SeatState,
+    Choice, Held, Hold, HoldId, HoldKey, HoldRequest, Limits, MapSpec, Mapped, Over, SeatState,
     SeatStore, Snapshot,
 };
 use ticketon_domain::venue::SeatIndex;
@@ -58,7 +58,8 @@ impl TestMap {
             layout: "hall-1".to_owned(),
             seats,
         };
-        let epoch = store.begin_rebuild(&event, &spec).await.unwrap();
+        let begun = store.begin_rebuild(&event, &spec, Over::Any).await;
+        let epoch = begun.unwrap().unwrap();
         assert!(store.finish_rebuild(&event, epoch).await.unwrap());
         let store = store.clone();
         Self {

@@ -49,6 +49,10 @@ without! {
     a_paid_hold_is_released: ["pinned"] s2_a_pinned_hold_is_ended_by_its_order_alone, "right: Pinned";
     an_old_epoch_has_its_way: ["epoch"] s2_late_calls_of_an_old_epoch_change_nothing, "OtherEpoch";
     a_late_sale_sells_again: ["late"] s3_messages_of_the_ledger_in_any_order, "left:";
+    a_sale_is_dropped_after_its_hold_ended: ["disown"] s3_a_sale_counts_after_its_hold_ended, "and its seats were sold";
+    a_refund_that_comes_first_is_forgotten: ["mark"] s3_messages_of_the_ledger_in_any_order, "the hold is over, then [1, 0]";
+    a_comparison_that_was_overtaken_has_its_way: ["found"] s3_what_differs_is_read_and_mended, "it was overtaken";
+    a_map_is_built_over_another: ["over"] s3_a_rebuild_begins_over_what_was_seen, "over Rebuilding";
     a_held_seat_is_blocked: ["block-free"] s3_seats_are_blocked_all_or_none, "Unavailable";
     a_half_built_map_is_used: ["ready"] s3_a_map_that_is_rebuilt_is_not_ready, "Rebuilding";
     an_old_rebuild_loads_into_a_newer_one: ["load-epoch"] s3_the_newest_rebuild_wins, "assertion failed";

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ticketon_domain::adapter::memory::MemoryLedger;
 use ticketon_domain::purchase::PurchaseStore;
-use ticketon_domain::seat::SeatLedger;
+use ticketon_domain::seat::{HoldId, SeatLedger, Untold};
 use ticketon_domain::venue::SeatLabel;
 use ticketon_queue::EventId;
 
-use super::shop::{Database, NOW_MS, confirm, done, event, order, seat};
+use super::shop::{Database, NOW_MS, confirm, done, event, order, paid, seat, user};
 
 async fn blocked(ledger: &Arc<dyn SeatLedger>, event: &EventId, limit: usize) -> Vec<SeatLabel> {
     let mut seats = Vec::new();
@@ -100,5 +100,69 @@ async fn seats_that_are_paid_for_are_sold_until_they_are_given_back() {
             "{}",
             database.name
         );
+    }
+}
+
+/// Whom the keeper asks before it mends a map.
+#[tokio::test]
+async fn it_is_known_who_pays_and_what_the_map_has_yet_to_hear() {
+    for database in Database::all().await {
+        let (store, name) = (&database.store, database.name);
+        let hold = |key: &str| HoldId::derive(&event(), &user("ann"), key);
+        let other = EventId::new("else").unwrap();
+        let pending = order("ann", "1", &["A-1-1"], NOW_MS);
+        let paying = order("ann", "2", &["A-1-2"], NOW_MS);
+        let bought = order("ann", "3", &["A-1-3"], NOW_MS);
+        for change in [&pending, &paying, &bought] {
+            store.create(change).await.unwrap();
+        }
+        assert_eq!(
+            store.untold(&event()).await.unwrap(),
+            Untold::Nothing,
+            "{name}"
+        );
+        let id = paying.record.order.id;
+        let record = done(store, &id, &confirm(&paying.record, "p-2"), NOW_MS).await;
+        let id = bought.record.order.id;
+        let sold = done(store, &id, &confirm(&bought.record, "p-3"), NOW_MS).await;
+        done(store, &id, &paid(&sold), NOW_MS).await;
+
+        // More than one statement asks for.
+        let mut asked: Vec<HoldId> = (0..1_200).map(|key| hold(&format!("no-{key}"))).collect();
+        asked.extend(["1", "2", "3"].map(hold));
+        let found = store.paid_for(&event(), &asked).await.unwrap();
+        assert_eq!(found, [hold("2")], "{name}: of those one is being paid for");
+        assert_eq!(store.paid_for(&event(), &[]).await.unwrap(), [], "{name}");
+        assert_eq!(store.paid_for(&other, &asked).await.unwrap(), [], "{name}");
+
+        let first = store.seat_messages(0, 9).await.unwrap()[0].id;
+        let one = Untold::Changes {
+            oldest: first,
+            newest: first,
+        };
+        assert_eq!(store.untold(&event()).await.unwrap(), one, "{name}");
+        done(store, &record.order.id, &paid(&record), NOW_MS).await;
+        let second = store.seat_messages(first, 9).await.unwrap()[0].id;
+        let both = Untold::Changes {
+            oldest: first,
+            newest: second,
+        };
+        assert_eq!(store.untold(&event()).await.unwrap(), both, "{name}");
+        assert_eq!(
+            store.untold(&other).await.unwrap(),
+            Untold::Nothing,
+            "{name}"
+        );
+        assert_eq!(
+            store.paid_for(&event(), &asked).await.unwrap(),
+            [],
+            "{name}"
+        );
+        store.applied(&[first]).await.unwrap();
+        let rest = Untold::Changes {
+            oldest: second,
+            newest: second,
+        };
+        assert_eq!(store.untold(&event()).await.unwrap(), rest, "{name}");
     }
 }

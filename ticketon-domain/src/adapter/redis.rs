@@ -14,6 +14,7 @@ mod script;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ticketon_queue::id::random_bytes;
 use ticketon_queue::redis::{RedisCall, RedisLink, RedisScript, Reply};
 use ticketon_queue::{Clock, EventId, RedisStore, StoreError, UnixMs, UserId};
 
@@ -24,7 +25,7 @@ pub use self::guards::guards;
 use self::script::{Refusal, Verb};
 use crate::seat::{
     Blocked, Changes, Held, Hold, HoldKey, HoldReply, HoldRequest, Load, MapHead, MapSpec, Mapped,
-    SeatStore, SeatSync, Snapshot, Swept, Synced,
+    Mend, Over, Owned, SeatStore, SeatSync, Snapshot, Swept, Synced,
 };
 use crate::venue::SeatIndex;
 
@@ -39,14 +40,14 @@ use crate::venue::SeatIndex;
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use ticketon_domain::adapter::redis::RedisSeatStore;
-/// use ticketon_domain::seat::{MapSpec, SeatStore};
+/// use ticketon_domain::seat::{MapSpec, Over, SeatStore};
 /// use ticketon_queue::{EventId, RedisStore};
 ///
 /// let rooms = RedisStore::connect("redis://127.0.0.1:6379").await?;
 /// let seats = RedisSeatStore::on(&rooms);
 /// let event = EventId::new("tour")?;
 /// let spec = MapSpec { layout: "hall-1".to_owned(), seats: 500 };
-/// let epoch = seats.begin_rebuild(&event, &spec).await?;
+/// let epoch = seats.begin_rebuild(&event, &spec, Over::Absent).await?.expect("nobody else began");
 /// assert!(seats.finish_rebuild(&event, epoch).await?);
 /// # Ok(()) }
 /// ```
@@ -190,6 +191,42 @@ impl RedisSeatStore {
         .await
     }
 
+    /// Runs a verb that lets the map follow the ledger.
+    async fn on_ledger(&self, verb: Verb, call: &RedisCall) -> Result<Mapped<Synced>, StoreError> {
+        self.mapped(verb, call, |code, answer| match code {
+            Ok(()) => {
+                let changed = answer.number("seats changed")?;
+                let mut lost = Vec::with_capacity(answer.len());
+                while answer.len() > 0 {
+                    lost.push(answer.id()?);
+                }
+                Ok(Synced { changed, lost })
+            }
+            code => Err(answer.unexpected(code)),
+        })
+        .await
+    }
+
+    /// Runs a verb that lists holds.
+    async fn on_holds(
+        &self,
+        verb: Verb,
+        epoch: u64,
+        call: &RedisCall,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError> {
+        self.mapped(verb, call, |code, answer| match code {
+            Ok(()) => {
+                let mut holds = Vec::with_capacity(answer.len() / 2);
+                while answer.len() > 0 {
+                    holds.push(answer.hold(epoch)?);
+                }
+                Ok(holds)
+            }
+            code => Err(answer.unexpected(code)),
+        })
+        .await
+    }
+
     /// Runs a verb of a rebuild, which is done or comes too late.
     async fn on_rebuild(&self, verb: Verb, call: &RedisCall) -> Result<bool, StoreError> {
         let (code, answer) = Answer::read(verb, self.run(verb, call).await?)?;
@@ -296,17 +333,7 @@ impl SeatStore for RedisSeatStore {
     ) -> Result<Mapped<Vec<Hold>>, StoreError> {
         let mut call = self.call(Verb::HoldsOf, event, Some(epoch));
         call.arg(user.as_str());
-        self.mapped(Verb::HoldsOf, &call, |code, answer| match code {
-            Ok(()) => {
-                let mut holds = Vec::with_capacity(answer.len() / 2);
-                while answer.len() > 0 {
-                    holds.push(answer.hold(epoch)?);
-                }
-                Ok(holds)
-            }
-            code => Err(answer.unexpected(code)),
-        })
-        .await
+        self.on_holds(Verb::HoldsOf, epoch, &call).await
     }
 
     async fn extend(
@@ -362,18 +389,44 @@ impl SeatStore for RedisSeatStore {
     ) -> Result<Mapped<Synced>, StoreError> {
         let mut call = self.call(Verb::Sync, event, Some(epoch));
         encode::messages(&mut call, batch)?;
-        self.mapped(Verb::Sync, &call, |code, answer| match code {
-            Ok(()) => {
-                let changed = answer.number("seats changed")?;
-                let mut lost = Vec::with_capacity(answer.len());
-                while answer.len() > 0 {
-                    lost.push(answer.id()?);
-                }
-                Ok(Synced { changed, lost })
-            }
+        self.on_ledger(Verb::Sync, &call).await
+    }
+
+    async fn owners(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        from: SeatIndex,
+    ) -> Result<Mapped<Vec<Owned>>, StoreError> {
+        let mut call = self.call(Verb::Owners, event, Some(epoch));
+        call.arg_int(from.get());
+        self.mapped(Verb::Owners, &call, |code, answer| match code {
+            Ok(()) => answer.owners(from),
             code => Err(answer.unexpected(code)),
         })
         .await
+    }
+
+    async fn pinned(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        skip: u32,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError> {
+        let mut call = self.call(Verb::Pinned, event, Some(epoch));
+        call.arg_int(skip);
+        self.on_holds(Verb::Pinned, epoch, &call).await
+    }
+
+    async fn mend(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        batch: &[Mend],
+    ) -> Result<Mapped<Synced>, StoreError> {
+        let mut call = self.call(Verb::Mend, event, Some(epoch));
+        encode::mends(&mut call, batch)?;
+        self.on_ledger(Verb::Mend, &call).await
     }
 
     async fn block(
@@ -407,13 +460,24 @@ impl SeatStore for RedisSeatStore {
         .await
     }
 
-    async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError> {
+    async fn begin_rebuild(
+        &self,
+        event: &EventId,
+        spec: &MapSpec,
+        over: Over,
+    ) -> Result<Option<u64>, StoreError> {
         let mut call = self.call(Verb::BeginRebuild, event, None);
         call.arg(&spec.layout).arg_int(encode::size(spec.seats)?);
+        encode::over(&mut call, over);
+        // A call whose answer was lost is sent again, and must not be refused for what it did.
+        call.arg(format!("{:032x}", u128::from_ne_bytes(random_bytes())));
         let reply = self.run(Verb::BeginRebuild, &call).await?;
         let (code, mut answer) = Answer::read(Verb::BeginRebuild, reply)?;
-        code.map_err(|refusal| answer.unexpected(Err(refusal)))?;
-        let epoch = answer.number("epoch")?;
+        let epoch = match code {
+            Ok(()) => Some(answer.number("epoch")?),
+            Err(Refusal::Superseded) => None,
+            code => return Err(answer.unexpected(code)),
+        };
         answer.end()?;
         Ok(epoch)
     }

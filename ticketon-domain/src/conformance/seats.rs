@@ -72,6 +72,15 @@
 //! #   async fn sync(&self, event: &EventId, epoch: u64, batch: &[SeatSync]) -> Result<Mapped<Synced>, StoreError> {
 //! #       self.inner.sync(event, epoch, batch).await
 //! #   }
+//! #   async fn owners(&self, event: &EventId, epoch: u64, from: SeatIndex) -> Result<Mapped<Vec<Owned>>, StoreError> {
+//! #       self.inner.owners(event, epoch, from).await
+//! #   }
+//! #   async fn pinned(&self, event: &EventId, epoch: u64, skip: u32) -> Result<Mapped<Vec<Hold>>, StoreError> {
+//! #       self.inner.pinned(event, epoch, skip).await
+//! #   }
+//! #   async fn mend(&self, event: &EventId, epoch: u64, batch: &[Mend]) -> Result<Mapped<Synced>, StoreError> {
+//! #       self.inner.mend(event, epoch, batch).await
+//! #   }
 //! #   async fn block(&self, event: &EventId, epoch: u64, seats: &[SeatIndex]) -> Result<Mapped<Blocked>, StoreError> {
 //! #       self.inner.block(event, epoch, seats).await
 //! #   }
@@ -81,8 +90,8 @@
 //! #   async fn sweep(&self, event: &EventId) -> Result<Mapped<Swept>, StoreError> {
 //! #       self.inner.sweep(event).await
 //! #   }
-//! #   async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError> {
-//! #       self.inner.begin_rebuild(event, spec).await
+//! #   async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec, over: Over) -> Result<Option<u64>, StoreError> {
+//! #       self.inner.begin_rebuild(event, spec, over).await
 //! #   }
 //! #   async fn load(&self, event: &EventId, epoch: u64, seats: &[Load]) -> Result<bool, StoreError> {
 //! #       self.inner.load(event, epoch, seats).await
@@ -293,11 +302,16 @@ macro_rules! __seat_promises {
             together s3_a_busy_map_adds_up_and_can_be_followed,
             together s3_what_is_forgotten_is_a_gap,
             alone s3_messages_of_the_ledger_in_any_order,
+            alone s3_a_sale_counts_after_its_hold_ended,
+            alone s3_what_differs_is_read_and_mended,
+            alone s4_pinned_holds_are_listed,
             alone s3_the_map_follows_the_ledger,
             alone s3_seats_are_blocked_all_or_none,
             alone s3_a_map_that_is_rebuilt_is_not_ready,
             alone s3_the_newest_rebuild_wins,
             together s3_rebuilds_that_race_leave_one_map,
+            together s3_of_many_who_miss_a_map_one_builds_it,
+            alone s3_a_rebuild_begins_over_what_was_seen,
             alone s3_a_refund_that_races_a_rebuild_is_not_lost,
             alone s4_an_expired_hold_is_sellable_at_once,
             alone s4_a_sweep_frees_what_is_over,

@@ -4,7 +4,11 @@
 //! built from the ledger, and the waiting room hears when all is sold or seats came back. All of it follows from the
 //! state that is found, and every verb may be sent twice; so any number of keepers does no more than one would, and a
 //! crash costs a second.
+//!
+//! Beside it, in its own time, each map is compared with the ledger every few minutes ([`Repairs`]).
 
+mod near;
+mod repair;
 mod room;
 
 use std::collections::{HashMap, HashSet};
@@ -12,14 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use ticketon_queue::id::random_bytes;
 use ticketon_queue::{EventId, StoreError, UnixMs};
 use tokio::sync::watch;
 
+use self::near::Near;
+pub(crate) use self::repair::Repairs;
 use super::rebuild::rebuild;
 use super::service::Shared;
-use super::{Counts, Mapped, NotReady};
-use crate::event::{Event, EventQuery, MAX_PAGE};
+use super::{Counts, Mapped, NotReady, Over};
+use crate::event::Event;
 
 /// How often each event is looked at.
 const ROUND: Duration = Duration::from_secs(1);
@@ -27,10 +32,6 @@ const ROUND: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(50);
 /// How often the catalog is read, in milliseconds.
 const LIST_EVERY_MS: i64 = 5_000;
-/// How long after its start an event is still looked after, in milliseconds.
-const AFTER_START_MS: i64 = 86_400_000;
-/// The most events that are looked after.
-const MAX_EVENTS: usize = 10_000;
 /// Events that are looked at in parallel.
 const PARALLEL: usize = 16;
 /// Sweeps of one event in a row, when each did as much as it may.
@@ -40,8 +41,6 @@ const MAX_SWEEPS: usize = 40;
 const STUCK_MS: i64 = 10_000;
 /// How often the patience is doubled.
 const MAX_DOUBLINGS: u32 = 6;
-/// By how much processes that miss the same map are spread, in milliseconds.
-const JITTER_MS: u64 = 250;
 
 /// What the keeper remembers of an event.
 #[derive(Debug, Default)]
@@ -50,8 +49,6 @@ struct Kept {
     rebuilding: Option<(u64, UnixMs)>,
     /// How often this process has taken the rebuild over since the map was ready.
     taken_over: u32,
-    /// The map was missing the last time.
-    was_absent: bool,
     /// This process began a rebuild that failed.
     broke_off: bool,
     counts: Counts,
@@ -63,18 +60,16 @@ struct Kept {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
-    events: Vec<Arc<Event>>,
+    near: Near,
     kept: HashMap<EventId, Kept>,
-    listed_at_ms: Option<UnixMs>,
 }
 
 impl Keeper {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            events: Vec::new(),
+            near: Near::default(),
             kept: HashMap::new(),
-            listed_at_ms: None,
         }
     }
 
@@ -107,12 +102,10 @@ impl Keeper {
 
     /// Looks at these events of those that are near, or at all.
     async fn round(&mut self, only: Option<&HashSet<EventId>>) {
-        if let Err(error) = self.list().await {
-            tracing::warn!(target: "ticketon::keeper", %error, "could not read the events");
-        }
         let shared = &self.shared;
+        self.near.read(shared, LIST_EVERY_MS).await;
         let mut kept = std::mem::take(&mut self.kept);
-        let near = self.events.iter();
+        let near = self.near.events().iter();
         let near = near.filter(|event| only.is_none_or(|only| only.contains(event.id())));
         let work = near.map(|event| {
             let mut of = kept.remove(event.id()).unwrap_or_default();
@@ -137,36 +130,6 @@ impl Keeper {
         kept.extend(done.collect::<Vec<_>>().await);
         self.kept = kept;
         self.show();
-    }
-
-    /// Reads the events that are near, every few seconds.
-    async fn list(&mut self) -> Result<(), StoreError> {
-        let now = self.shared.clock.now_ms();
-        let recent = |at: UnixMs| (0..LIST_EVERY_MS).contains(&(now - at));
-        if self.listed_at_ms.is_some_and(recent) {
-            return Ok(());
-        }
-        let mut query = EventQuery {
-            starts_from_ms: Some(now.saturating_sub(AFTER_START_MS)),
-            limit: MAX_PAGE,
-            ..EventQuery::default()
-        };
-        let mut events = Vec::new();
-        loop {
-            let page = self.shared.catalog.list(&query).await?;
-            events.extend(page.items);
-            match page.next {
-                Some(next) if events.len() < MAX_EVENTS => query.after = Some(next),
-                Some(_) => {
-                    tracing::warn!(target: "ticketon::keeper", events = events.len(), "more events than are looked after");
-                    break;
-                }
-                None => break,
-            }
-        }
-        self.events = events;
-        self.listed_at_ms = Some(now);
-        Ok(())
     }
 
     fn show(&self) {
@@ -208,11 +171,11 @@ async fn look_after(shared: &Shared, event: &Event, kept: &mut Kept) -> Result<(
     };
     kept.rebuilding = None;
     kept.taken_over = 0;
-    kept.was_absent = false;
     kept.broke_off = false;
     kept.counts = head.counts;
     if head.spec.layout != event.layout_version() {
-        return rebuild_current(shared, event, kept, Some(&head.spec.layout)).await;
+        let over = Over::Ready { epoch: head.epoch };
+        return rebuild_current(shared, event, kept, over, Some(&head.spec.layout)).await;
     }
     room::tell(shared, event, &head, &mut kept.room).await
 }
@@ -237,19 +200,8 @@ async fn mend(
         }
         kept.taken_over += 1;
         tracing::warn!(target: "ticketon::keeper", event = %event.id(), epoch, "taking over a rebuild that does not end");
-    } else if !std::mem::replace(&mut kept.was_absent, true) {
-        // Processes that miss the same map at the same time begin one after the other; the first one's is seen by
-        // the others.
-        let jitter = u64::from_ne_bytes(random_bytes()) % JITTER_MS;
-        shared.clock.sleep(Duration::from_millis(jitter)).await;
-        if !matches!(
-            shared.store.head(event.id()).await?,
-            Mapped::NotReady(NotReady::Absent)
-        ) {
-            return Ok(());
-        }
     }
-    rebuild_current(shared, event, kept, None).await
+    rebuild_current(shared, event, kept, why.into(), None).await
 }
 
 /// Builds the map of the layout that the event sells now, unless it is of `built` already: what the keeper was told of
@@ -258,6 +210,7 @@ async fn rebuild_current(
     shared: &Shared,
     event: &Event,
     kept: &mut Kept,
+    over: Over,
     built: Option<&str>,
 ) -> Result<(), StoreError> {
     let Some(event) = shared.catalog.event(event.id()).await? else {
@@ -268,7 +221,7 @@ async fn rebuild_current(
     }
     let layout = shared.layout_of(&event).await?;
     kept.broke_off = true;
-    rebuild(shared, event.id(), &layout).await?;
+    rebuild(shared, event.id(), &layout, over).await?;
     kept.broke_off = false;
     Ok(())
 }

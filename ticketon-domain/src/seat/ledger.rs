@@ -1,11 +1,13 @@
 //! The ledger port: what is sold for good.
 //!
-//! The store of seats is fast and may lose its memory; the ledger may not. A map is rebuilt from it, and
-//! follows it seat by seat. In production it is the SQL database of the purchases.
+//! The store of seats is fast and may lose its memory; the ledger may not. A map is rebuilt from it,
+//! follows it seat by seat, and is compared with it every few minutes. In production it is the SQL database of the
+//! purchases.
 
 use async_trait::async_trait;
 use ticketon_queue::{EventId, StoreError, UserId};
 
+use super::hold::HoldId;
 use crate::venue::SeatLabel;
 
 /// A seat that is sold.
@@ -26,6 +28,24 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// What to ask for next; `None` at the end.
     pub next: Option<SeatLabel>,
+}
+
+/// What of an event the map has yet to be told. Each change that the map must hear of has a number, above those that were
+/// committed before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Untold {
+    /// The ledger does not keep that: then the map is not compared with it.
+    Unknown,
+    /// Nothing: the map has heard all that is committed.
+    Nothing,
+    /// Changes of these numbers, and perhaps some between them.
+    Changes {
+        /// The oldest.
+        oldest: u64,
+        /// The newest.
+        newest: u64,
+    },
 }
 
 /// Where the truth about sold and blocked seats is.
@@ -54,4 +74,20 @@ pub trait SeatLedger: Send + Sync + std::fmt::Debug + 'static {
         seats: &[SeatLabel],
         blocked: bool,
     ) -> Result<(), StoreError>;
+
+    /// Which of these holds an order is being paid with: those must stay pinned. All of them, where the ledger does not
+    /// keep that.
+    async fn paid_for(
+        &self,
+        _event: &EventId,
+        holds: &[HoldId],
+    ) -> Result<Vec<HoldId>, StoreError> {
+        Ok(holds.to_vec())
+    }
+
+    /// What the map of an event has yet to be told. Whoever wraps a ledger passes this on, or the map is not mended where
+    /// it differs.
+    async fn untold(&self, _event: &EventId) -> Result<Untold, StoreError> {
+        Ok(Untold::Unknown)
+    }
 }

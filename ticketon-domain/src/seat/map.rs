@@ -1,9 +1,31 @@
 //! The state machine of one event's seats: no I/O, and time is passed in.
 //!
 //! It is what every store must do, and what the stores are compared with. Of each seat it keeps the
-//! state and the *owner*: the fence of whoever changed it last, which stays when the seat becomes
-//! free, so that a late message about an old owner is known as such. Of each hold it keeps the seats,
-//! and for a while that it ended, so that a late retry takes nothing again.
+//! state and the *owner*: the fence of who holds it, bought it or blocked it. A seat that is free is
+//! nobody's (0), unless it was sold and given back: then its owner stays, so that a late message of
+//! that sale, or of one before it, is known as such. Of each hold it keeps the seats, and for a while
+//! that it ended, so that a late retry takes nothing again.
+//!
+//! # What messages of the ledger do to a seat
+//!
+//! The ledger decides, and its messages may come late, twice, or in the wrong order. A hold that ended (swept, released,
+//! unpinned, lost, or because the store forgot that it was pinned) proves nothing about a sale under its
+//! fence, so its seats are nobody's; only a sale that was given back leaves a mark. `f` is the message's fence, `g` another.
+//!
+//! | the seat is | `Sold` under `f` | `Released` under `f` |
+//! | --- | --- | --- |
+//! | free, nobody's | sold: also when the hold ended before the message came | free, marked `f`: the sale's own message is late |
+//! | free, marked `g < f` | sold | free, marked `f` |
+//! | free, marked `f` or `g > f` | as it was: late, or told twice | as it was |
+//! | held under `f` | sold, and out of the hold | free, marked `f`, and out of the hold |
+//! | held under `g` | sold; the hold ends as lost, or a pinned one goes on without the seat | as it was |
+//! | sold under `f` | as it was: told twice | free, marked `f` |
+//! | sold under `g < f` | sold under `f` | as it was |
+//! | sold under `g > f` | as it was: late | as it was |
+//! | blocked | sold | as it was |
+//!
+//! A mark lasts until the seat is held, blocked or sold again. A late message that comes after that, and whatever
+//! else parts the map from the ledger, is found by comparing both, and [mended](crate::seat::SeatStore::mend).
 //!
 //! A verb looks first and writes then. Whatever one call does to seats is one [`Change`] under one
 //! version: each seat that was written, once, in the order of the indexes, with the state it ends in.
@@ -15,6 +37,7 @@ mod choose;
 mod end;
 mod hold;
 mod keep;
+mod mend;
 mod rebuild;
 mod sync;
 
@@ -26,6 +49,9 @@ use super::hold::{EndReason, Hold, HoldId};
 use super::state::{Counts, SeatState};
 use super::store::{Change, MapHead, MapSpec, Mapped, NotReady, Snapshot};
 use crate::venue::SeatIndex;
+
+/// The owner of a seat that is nobody's: no fence is 0.
+const NOBODY: u64 = 0;
 
 /// Fences and epochs stay below this, so that a double holds them exactly.
 const FENCE_LIMIT: u64 = 1 << 53;
@@ -39,12 +65,12 @@ fn next(last: u64, now: UnixMs) -> u64 {
 /// The seats of one event.
 ///
 /// ```
-/// use ticketon_domain::seat::{MapSpec, NotReady, Mapped, SeatMap};
+/// use ticketon_domain::seat::{MapSpec, NotReady, Mapped, Over, SeatMap};
 ///
 /// let mut map = SeatMap::new();
 /// assert_eq!(map.head(), Mapped::NotReady(NotReady::Absent));
 /// let spec = MapSpec { layout: "hall-1".to_owned(), seats: 3 };
-/// let epoch = map.begin_rebuild(&spec, 1_000);
+/// let epoch = map.begin_rebuild(&spec, Over::Absent, 1_000).expect("nobody else began");
 /// assert_eq!(map.head(), Mapped::NotReady(NotReady::Rebuilding { epoch }));
 /// assert!(map.finish_rebuild(epoch));
 /// assert_eq!(map.head().ready().map(|head| head.counts.free), Some(3));
@@ -217,9 +243,10 @@ impl SeatMap {
         }
     }
 
-    /// The fence that changed the seat last; 0 if none did.
+    /// Who holds, bought or blocked the seat, or gave it back last; nobody otherwise.
     fn owner(&self, seat: SeatIndex) -> u64 {
-        self.owners.get(seat.get() as usize).copied().unwrap_or(0)
+        let owner = self.owners.get(seat.get() as usize).copied();
+        owner.unwrap_or(NOBODY)
     }
 
     /// Writes a seat of the map. It keeps its owner unless it is given one.

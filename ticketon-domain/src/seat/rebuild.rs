@@ -1,26 +1,32 @@
 //! Rebuilding a map from the ledger: what is sold and what is blocked; everything else is free.
 //!
 //! The rebuild takes its epoch before it reads, so whoever began with an older one is refused from then on, and a
-//! sale that is committed while it reads is told to the map afterwards. A newer rebuild wins. One that dies leaves
-//! a map that is `rebuilding`; the keeper of some process starts over.
+//! sale that is committed while it reads is told to the map afterwards. It begins over what its caller saw, so of many
+//! processes that miss the same map one builds it. A newer rebuild wins. One that dies leaves a map that is
+//! `rebuilding`; the keeper of some process starts over.
 
 use ticketon_queue::{EventId, StoreError};
 
 use super::service::Shared;
-use super::{Load, MAX_BATCH, MapSpec, Mapped, NotReady};
+use super::{Load, MAX_BATCH, MapSpec, Mapped, NotReady, Over};
 use crate::venue::{Layout, SeatLabel};
 
-/// Builds the map of an event anew. Answers `false` when a newer rebuild has begun meanwhile.
+/// Builds the map of an event anew. Answers `false` when another rebuild has begun meanwhile, or since the map was seen.
 pub(crate) async fn rebuild(
     shared: &Shared,
     event: &EventId,
     layout: &Layout,
+    over: Over,
 ) -> Result<bool, StoreError> {
     let spec = MapSpec {
         layout: layout.version().to_owned(),
         seats: layout.seat_count(),
     };
-    let epoch = shared.store.begin_rebuild(event, &spec).await?;
+    let begun = shared.store.begin_rebuild(event, &spec, over).await?;
+    let Some(epoch) = begun else {
+        tracing::debug!(target: "ticketon::seats", %event, ?over, "somebody else rebuilds the map");
+        return Ok(false);
+    };
     tracing::info!(target: "ticketon::seats", %event, epoch, seats = spec.seats, "rebuilding the map");
     let (mut sold, mut blocked) = (0, 0);
     let mut after = None;
@@ -75,15 +81,13 @@ pub(crate) async fn ensure(
     event: &EventId,
     layout: &Layout,
 ) -> Result<(), StoreError> {
-    let needed = match shared.store.head(event).await? {
-        Mapped::Ready(head) => head.spec.layout != layout.version(),
-        Mapped::NotReady(NotReady::Rebuilding { .. }) => false,
-        Mapped::NotReady(_) => true,
+    let over = match shared.store.head(event).await? {
+        Mapped::Ready(head) if head.spec.layout == layout.version() => return Ok(()),
+        Mapped::Ready(head) => Over::Ready { epoch: head.epoch },
+        Mapped::NotReady(NotReady::Rebuilding { .. }) => return Ok(()),
+        Mapped::NotReady(why) => why.into(),
     };
-    if needed {
-        rebuild(shared, event, layout).await?;
-    }
-    Ok(())
+    rebuild(shared, event, layout, over).await.map(drop)
 }
 
 async fn load(

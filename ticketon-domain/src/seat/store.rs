@@ -32,6 +32,10 @@ pub const MAX_SWEEP: usize = 250;
 pub const MAX_RUNS: usize = 20_000;
 /// The most changes that one [`SeatStore::changes`] reads.
 pub const MAX_CHANGES: usize = 1_000;
+/// The most seats that one [`SeatStore::owners`] reads.
+pub const MAX_OWNED: usize = 4_000;
+/// The most holds that one [`SeatStore::pinned`] reads.
+pub const MAX_PINNED: usize = 250;
 /// About how many changes a map keeps for those who follow it.
 pub const KEPT_CHANGES: usize = 4_096;
 /// How long an ended hold is remembered, so that a late retry does not take its seats again, in milliseconds.
@@ -326,8 +330,8 @@ pub enum SeatSync {
         /// Which.
         seats: Vec<SeatIndex>,
     },
-    /// Seats that were sold under this fence are given back: they become free. Seats that are not sold, or under
-    /// another fence, stay as they are.
+    /// Seats that were sold under this fence are given back: they become free. Seats under another fence stay as they
+    /// are; of a free one the fence is kept, because the message of the sale may come later.
     Released {
         /// Whose they were.
         user: UserId,
@@ -368,6 +372,70 @@ pub struct Swept {
     pub seats: u64,
     /// More is due.
     pub more: bool,
+}
+
+/// What a rebuild may begin over: what its caller saw of the map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever there is: somebody decided it.
+    Any,
+    /// No map.
+    Absent,
+    /// A rebuild of this epoch that does not end.
+    Rebuilding {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// The map of this epoch, because it is of another layout than it should be.
+    Ready {
+        /// The epoch.
+        epoch: u64,
+    },
+}
+
+impl From<NotReady> for Over {
+    fn from(why: NotReady) -> Self {
+        match why {
+            NotReady::Absent => Self::Absent,
+            NotReady::Rebuilding { epoch } => Self::Rebuilding { epoch },
+            NotReady::OtherEpoch { epoch } => Self::Ready { epoch },
+        }
+    }
+}
+
+/// What a seat is, and whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owned {
+    /// Its state.
+    pub state: SeatState,
+    /// The fence of who holds, bought or blocked it; of a free one the fence under which it was sold and given back
+    /// last; 0 where there is none.
+    pub owner: u64,
+}
+
+/// What the ledger says of a seat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Truth {
+    /// It is sold, or being paid for.
+    Sold {
+        /// Whose it is.
+        user: UserId,
+        /// The fence of the hold that it was sold from.
+        fence: u64,
+    },
+    /// It is not sold.
+    Free,
+}
+
+/// A seat that the map has otherwise than the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mend {
+    /// Which.
+    pub seat: SeatIndex,
+    /// What was found in the map. A seat that is something else by now stays as it is.
+    pub found: Owned,
+    /// What the ledger says.
+    pub truth: Truth,
 }
 
 /// A seat that a rebuild puts into the map.
@@ -476,6 +544,32 @@ pub trait SeatStore: Send + Sync + std::fmt::Debug + 'static {
         batch: &[SeatSync],
     ) -> Result<Mapped<Synced>, StoreError>;
 
+    /// What seats are and whose, from this one on; at most [`MAX_OWNED`], none behind the last.
+    async fn owners(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        from: SeatIndex,
+    ) -> Result<Mapped<Vec<Owned>>, StoreError>;
+
+    /// The holds that are pinned, the oldest first, without so many of the oldest; at most [`MAX_PINNED`].
+    async fn pinned(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        skip: u32,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError>;
+
+    /// Lets seats be what the ledger says, if they still are as they were found; at most [`MAX_BATCH`]. Of seats that
+    /// should be free only sold ones change; who holds a seat that should be sold fares as in [`sync`](Self::sync).
+    /// Answers how many were mended.
+    async fn mend(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        batch: &[Mend],
+    ) -> Result<Mapped<Synced>, StoreError>;
+
     /// Takes free seats out of sale, all or none; at most [`MAX_BATCH`].
     async fn block(
         &self,
@@ -496,8 +590,14 @@ pub trait SeatStore: Send + Sync + std::fmt::Debug + 'static {
     async fn sweep(&self, event: &EventId) -> Result<Mapped<Swept>, StoreError>;
 
     /// Starts a rebuild: the map is `rebuilding` under the epoch that is answered, which is newer than any before.
-    /// Whatever was in the map is gone, holds too.
-    async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError>;
+    /// Whatever was in the map is gone, holds too. `None` when the map is not what the caller saw: another rebuild has
+    /// begun or ended since, and nothing was changed.
+    async fn begin_rebuild(
+        &self,
+        event: &EventId,
+        spec: &MapSpec,
+        over: Over,
+    ) -> Result<Option<u64>, StoreError>;
 
     /// Puts seats into a map that is being rebuilt; at most [`MAX_BATCH`]. `false` when another rebuild has begun.
     async fn load(&self, event: &EventId, epoch: u64, seats: &[Load]) -> Result<bool, StoreError>;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ticketon_domain::seat::best::{BestRequest, Ranker, Spread, mark_taken};
 use ticketon_domain::seat::{
-    Choice, Held, HoldId, HoldRequest, Limits, Load, MAX_BATCH, MapSpec, Mapped, Orphans,
+    Choice, Held, HoldId, HoldRequest, Limits, Load, MAX_BATCH, MapSpec, Mapped, Orphans, Over,
     SeatState, SeatStore, Snapshot,
 };
 use ticketon_domain::venue::{Layout, SeatIndex};
@@ -103,9 +103,10 @@ impl Rush {
             seats: layout.seat_count(),
         };
         let epoch = store
-            .begin_rebuild(&event, &spec)
+            .begin_rebuild(&event, &spec, Over::Any)
             .await
-            .expect("the store answers");
+            .expect("the store answers")
+            .expect("it begins");
         for gone in gone.chunks(MAX_BATCH) {
             let gone: Vec<Load> = gone.iter().map(|&seat| Load::Blocked { seat }).collect();
             assert!(

@@ -11,6 +11,7 @@ mod holds;
 mod keeper;
 mod maps;
 mod operators;
+mod repair;
 mod room;
 mod shop;
 mod watch;

@@ -123,7 +123,7 @@ async fn a_sale_cannot_be_told_to_a_map_that_is_not_ready() {
         layout: hall().version().to_owned(),
         seats: hall().seat_count(),
     };
-    let epoch = shop.store.memory.begin_rebuild(&id(), &spec).await.unwrap();
+    let epoch = shop.begin_rebuild(&spec).await;
     let change = LedgerChange::Sold {
         user: person("ann").1,
         fence: 7,

@@ -167,6 +167,16 @@ impl Shop {
         head.ready().unwrap().counts
     }
 
+    /// Begins a rebuild beside the handle, whatever there is.
+    pub(crate) async fn begin_rebuild(&self, spec: &MapSpec) -> u64 {
+        let begun = self
+            .store
+            .memory
+            .begin_rebuild(&id(), spec, Over::Any)
+            .await;
+        begun.unwrap().unwrap()
+    }
+
     /// Sells the seats of a hold, as a purchase does: first the ledger, then the map.
     pub(crate) async fn sell(&self, name: &str, hold: &SeatHold) {
         let user = person(name).1;
@@ -235,7 +245,7 @@ pub(crate) struct Spy {
 }
 
 impl Spy {
-    fn new(memory: MemorySeatStore) -> Self {
+    pub(crate) fn new(memory: MemorySeatStore) -> Self {
         Self {
             memory,
             calls: Arc::default(),
@@ -331,10 +341,13 @@ watched! {
     fn pin(epoch: u64, key: &HoldKey) -> Mapped<HoldReply>;
     fn unpin(epoch: u64, key: &HoldKey, ttl_ms: i64) -> Mapped<HoldReply>;
     fn sync(epoch: u64, batch: &[SeatSync]) -> Mapped<Synced>;
+    fn owners(epoch: u64, from: SeatIndex) -> Mapped<Vec<Owned>>;
+    fn pinned(epoch: u64, skip: u32) -> Mapped<Vec<Hold>>;
+    fn mend(epoch: u64, batch: &[Mend]) -> Mapped<Synced>;
     fn block(epoch: u64, seats: &[SeatIndex]) -> Mapped<Blocked>;
     fn unblock(epoch: u64, seats: &[SeatIndex]) -> Mapped<Blocked>;
     fn sweep() -> Mapped<Swept>;
-    fn begin_rebuild(spec: &MapSpec) -> u64;
+    fn begin_rebuild(spec: &MapSpec, over: Over) -> Option<u64>;
     fn load(epoch: u64, seats: &[Load]) -> bool;
     fn finish_rebuild(epoch: u64) -> bool;
 }

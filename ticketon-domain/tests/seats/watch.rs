@@ -358,7 +358,7 @@ async fn who_waits_for_a_map_is_told_when_it_is_ready() {
         layout: hall().version().to_owned(),
         seats: hall().seat_count(),
     };
-    let epoch = shop.store.memory.begin_rebuild(&id(), &spec).await.unwrap();
+    let epoch = shop.begin_rebuild(&spec).await;
     let mut updates = shop.seats.watch(&id(), None).await.unwrap();
     shop.pass_seconds(2).await;
     assert!(waiting(&mut updates).await.is_empty());

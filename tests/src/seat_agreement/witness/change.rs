@@ -1,10 +1,13 @@
 //! What a call may do to a seat, and to a hold that lives.
 
-use ticketon_domain::seat::{Blocked, Held, Hold, HoldKey, Mapped, SeatState, SeatSync};
+use ticketon_domain::seat::{
+    Blocked, Held, Hold, HoldKey, Mapped, Mend, SeatState, SeatSync, Truth,
+};
 use ticketon_domain::venue::SeatIndex;
 
 use super::{Witness, is_over};
 use crate::seat_agreement::call::{Answer, Call};
+use crate::seat_agreement::life::user;
 use crate::seat_agreement::view::View;
 
 impl Witness {
@@ -27,10 +30,7 @@ impl Witness {
         let is_done = *answer == Answer::Blocked(Mapped::Ready(Blocked::Done));
         let blocks = matches!(call, Call::Block(_, seats) if is_done && seats.contains(&seat));
         let unblocks = matches!(call, Call::Unblock(_, seats) if is_done && seats.contains(&seat));
-        let syncs = |sold| match call {
-            Call::Sync(_, batch) => told(batch, sold, |_| true).contains(&seat),
-            _ => false,
-        };
+        let syncs = |sold| told(&messages(call), sold, |_| true).contains(&seat);
         let is_fine = match (before.state(seat), after.state(seat)) {
             (Free, Taken) => holds,
             (Taken, Taken) => {
@@ -45,7 +45,8 @@ impl Witness {
             (Free, Shut) => blocks,
             (Taken, Shut) => blocks && frees,
             (Shut, Free) => unblocks || syncs(true) && syncs(false),
-            (Free, Sold) => syncs(true) && !self.was_given_back(seat, call),
+            (Free, Sold) => syncs(true) && self.must_be_sold(seat, call) != Some(false),
+            (Free, Free) => !after.has(seat) || self.must_be_sold(seat, call) != Some(true),
             (Taken | Shut, Sold) => syncs(true),
             (Sold, Free) => syncs(false),
             (was, is) => was == is,
@@ -64,15 +65,17 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether a message sells a seat under the fence that had it last: it was given back since, and the message is late.
-    fn was_given_back(&self, seat: SeatIndex, call: &Call) -> bool {
-        match call {
-            Call::Sync(_, batch) if batch.len() == 1 => {
-                let last = self.owners.get(&seat).copied();
-                told(batch, true, |fence| last == Some(fence)).contains(&seat)
-            }
-            _ => false,
-        }
+    /// Whether a message that sells a free seat counts, where that is known: it does, unless the seat was given back under
+    /// this fence or a newer one, so that the message is late.
+    fn must_be_sold(&self, seat: SeatIndex, call: &Call) -> Option<bool> {
+        let Call::Sync(_, batch) = call else {
+            return None;
+        };
+        let [SeatSync::Sold { fence, seats, .. }] = &batch[..] else {
+            return None;
+        };
+        let given_back = self.given_back.get(&seat).copied().unwrap_or(Some(0))?;
+        seats.contains(&seat).then_some(given_back < *fence)
     }
 }
 
@@ -80,18 +83,20 @@ impl Witness {
 fn may_end(hold: &Hold, seat: SeatIndex, call: &Call, now: i64) -> bool {
     let is_pinned = hold.deadline_ms.is_none();
     match call {
-        Call::Sync(_, batch) => {
+        Call::Sync(..) | Call::Mend(..) => {
+            let batch = messages(call);
             let own = |fence| fence == hold.fence;
-            let others = told(batch, true, |fence| !own(fence));
+            let others = told(&batch, true, |fence| !own(fence));
             let is_lost = if is_pinned {
                 others.contains(&seat)
             } else {
                 hold.seats.iter().any(|one| others.contains(one))
             };
-            let is_told = told(batch, false, own).contains(&seat);
+            let is_told = told(&batch, false, own).contains(&seat);
             is_lost || is_told
         }
         Call::Find(..) | Call::HoldsOf(..) | Call::Changes(..) | Call::Unblock(..) => false,
+        Call::Owners(..) | Call::Pinned(..) => false,
         _ if is_over(hold, now) => true,
         Call::Release(_, key) => proves(key, hold) && !is_pinned,
         Call::Unpin(_, key, ttl_ms) => {
@@ -110,13 +115,8 @@ pub(super) fn one_hold(
 ) -> Result<(), String> {
     let Some(is) = now else {
         // It may have been sold, wholly.
-        let is_sold = match call {
-            Call::Sync(_, batch) => {
-                let told = told(batch, true, |_| true);
-                was.seats.iter().any(|seat| told.contains(seat))
-            }
-            _ => false,
-        };
+        let told = told(&messages(call), true, |_| true);
+        let is_sold = was.seats.iter().any(|seat| told.contains(seat));
         let may = was
             .seats
             .iter()
@@ -140,6 +140,7 @@ pub(super) fn one_hold(
             );
             true
         }
+        Call::Mend(..) => true,
         _ => false,
     };
     ensure!(is_sync || was.seats == is.seats, "S1: it lost seats");
@@ -166,6 +167,32 @@ pub(super) fn one_hold(
 /// Whether a key proves the right to a hold.
 fn proves(key: &HoldKey, hold: &Hold) -> bool {
     key.id == hold.id && key.user == hold.user && key.fence.is_none_or(|fence| fence == hold.fence)
+}
+
+/// What a call says of the ledger; what a mend says may be overtaken.
+fn messages(call: &Call) -> Vec<SeatSync> {
+    match call {
+        Call::Sync(_, batch) => batch.clone(),
+        Call::Mend(_, batch) => {
+            let one = |mend: &Mend| {
+                let seats = vec![mend.seat];
+                match &mend.truth {
+                    Truth::Sold { user, fence } => SeatSync::Sold {
+                        user: user.clone(),
+                        fence: *fence,
+                        seats,
+                    },
+                    Truth::Free => SeatSync::Released {
+                        user: user(0),
+                        fence: mend.found.owner,
+                        seats,
+                    },
+                }
+            };
+            batch.iter().map(one).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The seats that a batch says are sold, or given back, under a fence or under another one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ticketon_domain::seat::{Load, SeatState, SeatSync};
+use ticketon_domain::seat::{Load, SeatState, SeatSync, Truth};
 use ticketon_domain::venue::SeatIndex;
 use ticketon_queue::UserId;
 
@@ -23,16 +23,26 @@ impl Sold {
         (!self.is_muddled).then(|| theirs.count())
     }
 
-    /// The fence that a seat was sold under, where that is known.
-    pub(super) fn fence(&self, seat: SeatIndex) -> Option<u64> {
-        let (fence, _) = self.seats.get(&seat)?;
-        (!self.is_muddled).then_some(*fence)
-    }
-
-    pub(super) fn follow(&mut self, call: &Call, answer: &Answer, after: &View) {
+    pub(super) fn follow(&mut self, call: &Call, answer: &Answer, before: &View, after: &View) {
         match (call, answer) {
-            (Call::Begin(_), _) => *self = Self::default(),
             (_, answer) if answer.is_not_ready() => return,
+            (Call::Begin(..), _) => *self = Self::default(),
+            (Call::Mend(_, batch), _) => {
+                for mend in batch {
+                    let was_sold = before.state(mend.seat) == SeatState::Sold;
+                    let known = self.seats.get(&mend.seat).map(|(fence, _)| *fence);
+                    let is_found = if was_sold {
+                        mend.found.state == SeatState::Sold && known == Some(mend.found.owner)
+                    } else {
+                        after.state(mend.seat) == SeatState::Sold
+                    };
+                    if let Truth::Sold { user, fence } = &mend.truth
+                        && is_found
+                    {
+                        self.seats.insert(mend.seat, (*fence, user.clone()));
+                    }
+                }
+            }
             (Call::Sync(_, batch), _) => self.hear(batch),
             (Call::Load(_, seats), _) => {
                 for one in seats {

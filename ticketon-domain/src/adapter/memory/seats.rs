@@ -11,7 +11,7 @@ use ticketon_queue::{Clock, EventId, StoreError, SystemClock, UnixMs, UserId};
 
 use crate::seat::{
     Blocked, Changes, Held, Hold, HoldKey, HoldReply, HoldRequest, Load, MapHead, MapSpec, Mapped,
-    NotReady, SeatMap, SeatStore, SeatSync, Snapshot, Swept, Synced,
+    Mend, NotReady, Over, Owned, SeatMap, SeatStore, SeatSync, Snapshot, Swept, Synced,
 };
 use crate::venue::SeatIndex;
 
@@ -22,14 +22,14 @@ pub const MAX_MAPS: usize = 10_000;
 ///
 /// ```
 /// use ticketon_domain::adapter::memory::MemorySeatStore;
-/// use ticketon_domain::seat::{MapSpec, SeatStore};
+/// use ticketon_domain::seat::{MapSpec, Over, SeatStore};
 /// use ticketon_queue::EventId;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {
 /// let store = MemorySeatStore::new();
 /// let event = EventId::new("tour")?;
 /// let spec = MapSpec { layout: "hall-1".to_owned(), seats: 500 };
-/// let epoch = store.begin_rebuild(&event, &spec).await?;
+/// let epoch = store.begin_rebuild(&event, &spec, Over::Absent).await?.expect("nobody else began");
 /// assert!(store.finish_rebuild(&event, epoch).await?);
 /// let head = store.head(&event).await?.ready();
 /// assert_eq!(head.map(|head| head.counts.free), Some(500));
@@ -213,6 +213,33 @@ impl SeatStore for MemorySeatStore {
         self.with(event, |map, now| map.sync(epoch, batch, now))
     }
 
+    async fn owners(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        from: SeatIndex,
+    ) -> Result<Mapped<Vec<Owned>>, StoreError> {
+        self.with(event, |map, _| map.owners(epoch, from))
+    }
+
+    async fn pinned(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        skip: u32,
+    ) -> Result<Mapped<Vec<Hold>>, StoreError> {
+        self.with(event, |map, _| map.pinned(epoch, skip))
+    }
+
+    async fn mend(
+        &self,
+        event: &EventId,
+        epoch: u64,
+        batch: &[Mend],
+    ) -> Result<Mapped<Synced>, StoreError> {
+        self.with(event, |map, now| map.mend(epoch, batch, now))
+    }
+
     async fn block(
         &self,
         event: &EventId,
@@ -235,11 +262,16 @@ impl SeatStore for MemorySeatStore {
         self.with(event, SeatMap::sweep)
     }
 
-    async fn begin_rebuild(&self, event: &EventId, spec: &MapSpec) -> Result<u64, StoreError> {
+    async fn begin_rebuild(
+        &self,
+        event: &EventId,
+        spec: &MapSpec,
+        over: Over,
+    ) -> Result<Option<u64>, StoreError> {
         let map = self.map_or_new(event)?;
         let mut map = locked(&map);
         let now = self.clock.now_ms();
-        Ok(map.begin_rebuild(spec, now))
+        Ok(map.begin_rebuild(spec, over, now))
     }
 
     async fn load(&self, event: &EventId, epoch: u64, seats: &[Load]) -> Result<bool, StoreError> {

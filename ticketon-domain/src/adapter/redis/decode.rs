@@ -5,7 +5,7 @@ use ticketon_queue::{StoreError, UserId};
 
 use super::script::{Refusal, Verb};
 use crate::seat::{
-    Change, Counts, EndReason, Hold, HoldId, MapHead, MapSpec, Mapped, NotReady, SeatState,
+    Change, Counts, EndReason, Hold, HoldId, MapHead, MapSpec, Mapped, NotReady, Owned, SeatState,
 };
 use crate::venue::SeatIndex;
 
@@ -144,6 +144,30 @@ impl Answer {
             bits.len(),
             head.spec.seats
         )))
+    }
+
+    /// What seats are and whose, from one on.
+    pub(super) fn owners(&mut self, from: SeatIndex) -> Result<Vec<Owned>, StoreError> {
+        let first = self.small("first seat")?;
+        let bits = self.bytes("states")?;
+        let fences = self.bytes("owners")?;
+        let (fences, rest) = fences.as_chunks::<8>();
+        let skipped = from.get().checked_sub(first);
+        let skipped = skipped.filter(|_| rest.is_empty()).ok_or_else(|| {
+            self.corrupt(format!(
+                "{} bytes and owners from {first} on are not those from {from} on",
+                rest.len()
+            ))
+        })?;
+        let needed = SeatState::packed_len(skipped.saturating_add(fences.len() as u32));
+        if bits.len() < needed && !fences.is_empty() {
+            return Err(self.corrupt(format!("{} bytes of {needed}", bits.len())));
+        }
+        let owned = (skipped..).zip(fences).map(|(seat, fence)| Owned {
+            state: SeatState::at(&bits, SeatIndex::new(seat)),
+            owner: u64::from_be_bytes(*fence),
+        });
+        Ok(owned.collect())
     }
 
     pub(super) fn seats(&mut self) -> Result<Vec<SeatIndex>, StoreError> {

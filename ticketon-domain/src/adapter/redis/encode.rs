@@ -3,13 +3,13 @@
 //! Lists travel packed, in one argument: thousands of arguments would cost more than the work.
 //! Numbers of seats are 4 bytes, fences 8, big endian.
 
-use ticketon_queue::StoreError;
 use ticketon_queue::redis::RedisCall;
+use ticketon_queue::{StoreError, UserId};
 
 use super::script::Verb;
 use crate::seat::{
-    Choice, HoldKey, HoldRequest, Load, MAX_BATCH, MAX_HOLD_SEATS, MAX_RUNS, Orphans, Run,
-    SeatState, SeatSync,
+    Choice, HoldKey, HoldRequest, Load, MAX_BATCH, MAX_HOLD_SEATS, MAX_RUNS, Mend, Orphans, Over,
+    Run, SeatState, SeatSync, Truth,
 };
 use crate::venue::SeatIndex;
 
@@ -124,11 +124,7 @@ pub(super) fn loads(call: &mut RedisCall, loads: &[Load]) -> Result<(), StoreErr
             Load::Sold { seat, user, fence } => {
                 packed.extend(seat.get().to_be_bytes());
                 packed.push(SeatState::Sold.code());
-                packed.extend(checked(Verb::Load, *fence)?);
-                let name = user.as_str();
-                // An id has at most 128 bytes.
-                packed.extend((name.len() as u16).to_be_bytes());
-                packed.extend(name.as_bytes());
+                sale(&mut packed, Verb::Load, user, *fence)?;
             }
             Load::Blocked { seat } => {
                 packed.extend(seat.get().to_be_bytes());
@@ -138,6 +134,46 @@ pub(super) fn loads(call: &mut RedisCall, loads: &[Load]) -> Result<(), StoreErr
     }
     call.arg(packed);
     Ok(())
+}
+
+/// A fence and who bought under it.
+fn sale(packed: &mut Vec<u8>, verb: Verb, user: &UserId, fence: u64) -> Result<(), StoreError> {
+    packed.extend(checked(verb, fence)?);
+    let name = user.as_str();
+    // An id has at most 128 bytes.
+    packed.extend((name.len() as u16).to_be_bytes());
+    packed.extend(name.as_bytes());
+    Ok(())
+}
+
+/// Seats that are not what the ledger says.
+pub(super) fn mends(call: &mut RedisCall, batch: &[Mend]) -> Result<(), StoreError> {
+    few(Verb::Mend, batch.len())?;
+    let mut packed = Vec::new();
+    for mend in batch {
+        packed.extend(mend.seat.get().to_be_bytes());
+        packed.push(mend.found.state.code());
+        packed.extend(mend.found.owner.to_be_bytes());
+        match &mend.truth {
+            Truth::Sold { user, fence } => {
+                packed.push(SeatState::Sold.code());
+                sale(&mut packed, Verb::Mend, user, *fence)?;
+            }
+            Truth::Free => packed.push(SeatState::Free.code()),
+        }
+    }
+    call.arg(packed);
+    Ok(())
+}
+
+/// What was seen of a map that is to be rebuilt.
+pub(super) fn over(call: &mut RedisCall, over: Over) {
+    match over {
+        Over::Any => call.arg("any").arg(""),
+        Over::Absent => call.arg("absent").arg(""),
+        Over::Rebuilding { epoch } => call.arg("rebuilding").arg_int(epoch),
+        Over::Ready { epoch } => call.arg("ready").arg_int(epoch),
+    };
 }
 
 /// How many seats a map may have.

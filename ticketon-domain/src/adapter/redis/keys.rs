@@ -5,12 +5,12 @@
 //!
 //! | key | type | holds |
 //! | --- | --- | --- |
-//! | `ticketon:{E}:seats` | hash | state, layout, epoch, version, number of seats, counts, last fence |
+//! | `ticketon:{E}:seats` | hash | state, layout, epoch, version, number of seats, counts, last fence, which call began its rebuild |
 //! | `ticketon:{E}:seats:map` | string | two bits a seat |
-//! | `ticketon:{E}:seats:owner` | string | 8 bytes a seat: the fence of whoever changed it last |
+//! | `ticketon:{E}:seats:owner` | string | 8 bytes a seat: the fence of who has it, or gave it back last |
 //! | `ticketon:{E}:seats:holds` | hash | fence: the living hold |
 //! | `ticketon:{E}:seats:ids` | hash | id of a hold: its fence, or how it ended |
-//! | `ticketon:{E}:seats:deadlines` | sorted set | fence of a hold that is not pinned by its deadline in ms |
+//! | `ticketon:{E}:seats:deadlines` | sorted set | fence of a hold by its deadline in ms, +inf while it is pinned |
 //! | `ticketon:{E}:seats:ended` | sorted set | id of an ended hold by when it ended, in ms |
 //! | `ticketon:{E}:seats:users` | hash | user: number of sold seats, fences of holds |
 //! | `ticketon:{E}:seats:sold` | hash | fence: number of seats sold under it, and to whom |

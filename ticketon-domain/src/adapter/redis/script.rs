@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use ticketon_queue::redis::RedisScript;
 
 use crate::seat::{
-    ENDED_TTL_MS, KEPT_CHANGES, MAX_CHANGES, MAX_HOLD_MS, MAX_HOLD_SEATS, MAX_RUNS, MAX_SWEEP,
+    ENDED_TTL_MS, KEPT_CHANGES, MAX_CHANGES, MAX_HOLD_MS, MAX_HOLD_SEATS, MAX_OWNED, MAX_PINNED,
+    MAX_RUNS, MAX_SWEEP,
 };
 
 /// The most ended holds that one sweep forgets.
@@ -72,6 +73,9 @@ verbs! {
     Pin = "pin" after "seats" "records" "holds",
     Unpin = "unpin" after "seats" "records" "holds",
     Sync = "sync" after "seats" "records" "holds" "sales",
+    Owners = "owners",
+    Pinned = "pinned" after "seats" "records" "holds",
+    Mend = "mend" after "seats" "records" "holds" "sales",
     Block = "block" after "seats" "records" "holds",
     Unblock = "unblock" after "seats" "records" "holds",
     Sweep = "sweep" after "seats" "records" "holds",
@@ -87,6 +91,7 @@ fn map_script(parts: &str, verb: &str) -> String {
          local ENDED_TTL_MS, MAX_FORGOTTEN = {ENDED_TTL_MS}, {MAX_FORGOTTEN}\n\
          local KEPT_CHANGES, MAX_CHANGES, MAX_CHANGES_BYTES, CHANGES_STEP = \
          {KEPT_CHANGES}, {MAX_CHANGES}, {MAX_CHANGES_BYTES}, {CHANGES_STEP}\n\
+         local MAX_OWNED, MAX_PINNED = {MAX_OWNED}, {MAX_PINNED}\n\
          {}\n{parts}{verb}",
         include_str!("lua/prelude.lua"),
     )
@@ -119,7 +124,7 @@ pub(super) enum Refusal {
     NotYours,
     /// The hold is pinned.
     Pinned,
-    /// Another rebuild has begun.
+    /// Another rebuild has begun, or the map is not what the caller saw.
     Superseded,
     /// Some changes are forgotten.
     Gap,

@@ -1,4 +1,4 @@
-//! What is sold and blocked, as maps are rebuilt from it.
+//! What is sold and blocked, as maps are rebuilt from it and compared with it.
 
 use async_trait::async_trait;
 use ticketon_queue::{EventId, StoreError, UserId};
@@ -9,7 +9,8 @@ use super::store::SqlStore;
 use super::transaction::Reading;
 use super::value::Value;
 use super::{Fault, read, transaction, values};
-use crate::seat::{Page, SeatLedger, SoldSeat};
+use crate::purchase::OrderState;
+use crate::seat::{HoldId, Page, SeatLedger, SoldSeat, Untold};
 use crate::venue::SeatLabel;
 
 /// The most seats that one call lists.
@@ -91,6 +92,53 @@ impl SeatLedger for SqlStore {
             }
             Ok(())
         })
+    }
+
+    async fn paid_for(&self, event: &EventId, holds: &[HoldId]) -> Result<Vec<HoldId>, StoreError> {
+        let mut paid = Vec::new();
+        for holds in holds.chunks(MAX_ROWS) {
+            let ids: Vec<String> = holds.iter().map(HoldId::to_string).collect();
+            let mut values: Vec<Value<'_>> = Vec::with_capacity(ids.len() + 2);
+            values.extend(values![event, OrderState::Confirming.as_str()]);
+            values.extend(ids.iter().map(Value::from));
+            let select = "SELECT hold_id FROM orders WHERE event_id = ? AND hold_live = 1 AND state = ? AND hold_id IN";
+            let sql = format!("{select} ({})", marks(ids.len()));
+            let found: Vec<HoldId> = read!(
+                self,
+                "find holds that are paid for",
+                Reading::Fresh,
+                |conn| {
+                    let rows = conn.rows(sql.clone(), &values).await?;
+                    rows.iter()
+                        .map(|row| row.parsed("hold_id"))
+                        .collect::<Result<_, _>>()
+                }
+            )?;
+            paid.extend(found);
+        }
+        Ok(paid)
+    }
+
+    async fn untold(&self, event: &EventId) -> Result<Untold, StoreError> {
+        let sql = "SELECT id FROM seat_messages WHERE event_id = ? ORDER BY id";
+        read!(
+            self,
+            "find what the map is yet to be told",
+            Reading::Fresh,
+            |conn| {
+                let first = conn.row(format!("{sql} LIMIT 1"), values![event]).await?;
+                let last = conn
+                    .row(format!("{sql} DESC LIMIT 1"), values![event])
+                    .await?;
+                Ok(match (first, last) {
+                    (Some(first), Some(last)) => Untold::Changes {
+                        oldest: first.count("id")?,
+                        newest: last.count("id")?,
+                    },
+                    _ => Untold::Nothing,
+                })
+            }
+        )
     }
 }
 

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use ticketon_queue::ManualClock;
 
-use super::test_map::{TestMap, key, refunded, seats, sold};
-use crate::seat::{Blocked, EndReason, Held, HoldKey, HoldReply, HoldRequest, Limits, SeatStore};
+use super::test_map::{TTL_MS, TestMap, key, pass, picture, refunded, seats, sold};
+use crate::seat::{
+    Blocked, EndReason, Held, Hold, HoldKey, HoldReply, HoldRequest, Limits, MAX_PINNED, Mend,
+    Owned, SeatState, SeatStore, Synced, Truth,
+};
+use crate::venue::SeatIndex;
 
 /// The message that repeats, arrives late or in the wrong order: the map ends up as the ledger is.
 ///
@@ -26,18 +30,21 @@ pub async fn s3_messages_of_the_ledger_in_any_order(
         &[1, 1, 0],
         &[1, 0, 1, 0],
     ];
-    for pinned in [true, false] {
+    for is in ["pinned", "held", "over"] {
         for order in orders {
             let map = TestMap::build(store, "s3-order", 4).await;
             let hold = map.take_seats("ann", "1", [1, 2]).await;
-            if pinned {
-                map.pin(&key(&hold)).await;
+            match is {
+                "pinned" => drop(map.pin(&key(&hold)).await),
+                "over" => drop(map.release(&key(&hold)).await),
+                _ => {}
             }
             let messages = [sold(&hold, [1, 2]), refunded(&hold, [2])];
             for message in order {
                 map.sync(&[messages[*message].clone()]).await;
             }
-            map.shows(".s..").await;
+            let shown = picture(&map.snapshot().await);
+            assert_eq!(shown, ".s..", "the hold is {is}, then {order:?}");
             assert_eq!(map.holds_of("ann").await, [], "{order:?}");
             // All of it counts for the person once.
             let limits = Limits {
@@ -51,6 +58,221 @@ pub async fn s3_messages_of_the_ledger_in_any_order(
             let over = Held::OverUserLimit { has: 1 };
             assert_eq!(map.try_hold(&three).await, over, "{order:?}");
         }
+    }
+}
+
+/// The store forgot that a hold was pinned, so it ended; then the ledger says that its seats were sold. They are, however
+/// the hold ended and whatever became of the seats since.
+///
+/// # Panics
+/// If the message is taken for one that comes late.
+pub async fn s3_a_sale_counts_after_its_hold_ended(
+    store: &Arc<dyn SeatStore>,
+    clock: &ManualClock,
+) {
+    for how in [
+        "swept",
+        "released",
+        "unpinned",
+        "lost",
+        "stepped over",
+        "blocked since",
+        "held since",
+        "given back since",
+    ] {
+        let map = TestMap::build(store, "s3-ended", 6).await;
+        let rest = map.take_seats("eve", "1", [5]).await;
+        let hold = map.take_seats("ann", "1", [1, 2]).await;
+        match how {
+            "swept" => {
+                pass(clock, TTL_MS);
+                map.sweep().await;
+            }
+            "unpinned" => {
+                map.pin(&key(&hold)).await;
+                map.unpin(&key(&hold), 0).await;
+            }
+            "lost" => {
+                map.sync(&[sold(&rest, [2])]).await;
+                map.sync(&[refunded(&rest, [2])]).await;
+            }
+            "stepped over" => {
+                pass(clock, TTL_MS);
+                let other = map.take_seats("bob", "1", [1]).await;
+                map.release(&key(&other)).await;
+            }
+            _ => drop(map.release(&key(&hold)).await),
+        }
+        match how {
+            "blocked since" => {
+                map.block([1, 2]).await;
+                map.unblock([1, 2]).await;
+            }
+            "held since" => {
+                let other = map.take_seats("bob", "1", [1, 3]).await;
+                map.release(&key(&other)).await;
+                map.take_seats("bob", "2", [2, 3]).await;
+            }
+            "given back since" => {
+                map.sync(&[sold(&rest, [1])]).await;
+                map.sync(&[refunded(&rest, [1])]).await;
+            }
+            _ => {}
+        }
+        map.sync(&[sold(&hold, [1, 2])]).await;
+        let shown = picture(&map.snapshot().await);
+        assert!(
+            shown.starts_with(".ss.."),
+            "the hold was {how}, and its seats were sold: {shown}"
+        );
+        assert_eq!(map.sync(&[refunded(&hold, [1, 2])]).await.changed, 2);
+        assert_eq!(map.sync(&[sold(&hold, [1, 2])]).await.changed, 0, "{how}");
+    }
+}
+
+/// What each seat is and whose can be read; a seat that is otherwise than the ledger has it is mended, and only if it still
+/// is as it was found.
+///
+/// # Panics
+/// If not.
+pub async fn s3_what_differs_is_read_and_mended(store: &Arc<dyn SeatStore>, _clock: &ManualClock) {
+    let map = TestMap::build(store, "s3-mended", 11).await;
+    let ann = map.take_seats("ann", "1", [1, 2]).await;
+    let bob = map.take_seats("bob", "1", [3, 4]).await;
+    let cat = map.take_seats("cat", "1", [6, 7]).await;
+    map.pin(&key(&cat)).await;
+    let eve = map.take_seats("eve", "1", [0, 5]).await;
+    map.sync(&[sold(&eve, [0, 5]), refunded(&eve, [5])]).await;
+    map.block([8]).await;
+    map.shows("shhhh.hhx..").await;
+    let is = |state, owner| Owned { state, owner };
+    let blocked = map.owners(8).await[0];
+    let wanted = [
+        is(SeatState::Sold, eve.fence),
+        is(SeatState::Held, ann.fence),
+        is(SeatState::Held, ann.fence),
+        is(SeatState::Held, bob.fence),
+        is(SeatState::Held, bob.fence),
+        is(SeatState::Free, eve.fence),
+        is(SeatState::Held, cat.fence),
+        is(SeatState::Held, cat.fence),
+        is(SeatState::Blocked, blocked.owner),
+        is(SeatState::Free, 0),
+        is(SeatState::Free, 0),
+    ];
+    assert!(blocked.owner > eve.fence, "{blocked:?}");
+    for from in 0..=12 {
+        let rest = wanted.get(from as usize..).unwrap_or_default();
+        assert_eq!(map.owners(from).await, rest, "from {from} on");
+    }
+
+    let sell = |seat: u32, found: Owned, hold: &Hold| Mend {
+        seat: SeatIndex::new(seat),
+        found,
+        truth: Truth::Sold {
+            user: hold.user.clone(),
+            fence: hold.fence,
+        },
+    };
+    let free = |seat: u32, found: Owned| Mend {
+        seat: SeatIndex::new(seat),
+        found,
+        truth: Truth::Free,
+    };
+    // Nothing is as these found it, or it need not be mended.
+    let before = map.snapshot().await;
+    let stale = [
+        sell(1, is(SeatState::Free, 0), &eve),
+        sell(1, is(SeatState::Held, bob.fence), &eve),
+        sell(9, is(SeatState::Free, eve.fence), &eve),
+        sell(60, is(SeatState::Blocked, 0), &eve),
+        free(0, is(SeatState::Sold, ann.fence)),
+        free(1, is(SeatState::Sold, ann.fence)),
+        free(1, wanted[1]),
+        free(8, wanted[8]),
+    ];
+    assert_eq!(
+        map.mend(&stale).await,
+        Synced::default(),
+        "it was overtaken"
+    );
+    assert_eq!(map.snapshot().await, before);
+    // Whatever a seat was; also what was given back under the same fence, and what a newer sale has.
+    let batch = [
+        free(0, wanted[0]),
+        sell(1, wanted[1], &eve),
+        sell(3, wanted[3], &bob),
+        sell(5, wanted[5], &eve),
+        sell(6, wanted[6], &eve),
+        sell(8, wanted[8], &eve),
+        sell(9, wanted[9], &eve),
+    ];
+    let mended = map.mend(&batch).await;
+    let lost = vec![ann.id];
+    assert_eq!(mended, Synced { changed: 7, lost });
+    map.shows(".s.shsshss.").await;
+    assert_eq!(map.mend(&batch).await, Synced::default(), "it is done");
+    assert_eq!(map.has_holders(["ann", "bob", "cat"]).await.len(), 2);
+    let newer = map.owners(9).await[0];
+    let older = sell(9, newer, &ann);
+    assert_eq!(map.mend(&[older]).await.changed, 1, "the ledger decides");
+    map.shows(".s.shsshss.").await;
+    for (name, has) in [("ann", 1), ("bob", 2), ("eve", 4)] {
+        let limits = Limits {
+            per_order: 9,
+            per_user: 0,
+        };
+        let request = HoldRequest {
+            limits,
+            ..map.wants(name, "limit", [10])
+        };
+        let over = Held::OverUserLimit { has };
+        assert_eq!(map.try_hold(&request).await, over, "what {name} has");
+    }
+    // A sale of a fence that this map never gave: the next is above it.
+    let far = Hold {
+        fence: ann.fence + (1 << 30),
+        ..ann
+    };
+    map.mend(&[sell(10, wanted[10], &far)]).await;
+    assert!(map.take_seats("bob", "2", [0]).await.fence > far.fence);
+}
+
+/// The pinned holds, and only those, can be listed: the oldest first, page by page.
+///
+/// # Panics
+/// If not.
+pub async fn s4_pinned_holds_are_listed(store: &Arc<dyn SeatStore>, clock: &ManualClock) {
+    let all = MAX_PINNED as u32 + 40;
+    let map = TestMap::build(store, "s4-pinned", all + 1).await;
+    assert_eq!(map.pinned(0).await, []);
+    let mut pinned = Vec::new();
+    for seat in 0..all {
+        let hold = map.take_seats("ann", &seat.to_string(), [seat]).await;
+        match map.pin(&key(&hold)).await {
+            HoldReply::Done(hold) => pinned.push(hold),
+            other => panic!("{other:?}"),
+        }
+        // Those that were let go, sold and given up are none.
+        match seat % 50 {
+            1 => drop(map.unpin(&key(&hold), TTL_MS).await),
+            2 => drop(map.sync(&[sold(&hold, [seat])]).await),
+            3 => drop(map.unpin(&key(&hold), 0).await),
+            _ => continue,
+        }
+        pinned.pop();
+    }
+    map.take_seats("bob", "1", [all]).await;
+    assert!(pinned.len() > MAX_PINNED, "there are two pages");
+    for _ in 0..2 {
+        assert_eq!(map.pinned(0).await, pinned[..MAX_PINNED]);
+        for skip in [40, MAX_PINNED] {
+            let rest = map.pinned(skip as u32).await;
+            assert_eq!(rest, pinned[skip..], "without {skip} of the oldest");
+        }
+        // No sweep ends them.
+        pass(clock, TTL_MS * 2);
+        map.sweep().await;
     }
 }
 
@@ -78,7 +300,9 @@ pub async fn s3_the_map_follows_the_ledger(store: &Arc<dyn SeatStore>, _clock: &
     let rest = map.has_holders(["ann", "bob", "eve"]).await;
     assert_eq!(rest.len(), 1, "{rest:?}");
     assert_eq!(rest[0].seats, seats([4]), "what bob is still paying for");
-    // The seat that eve gave back before is not sold by a message about it that comes late.
+    // Eve's hold is long over, and its seat was sold nevertheless; then it is given back, and the message comes again.
+    assert_eq!(map.sync(&[sold(&ghost, [0])]).await.changed, 1);
+    assert_eq!(map.sync(&[refunded(&ghost, [0])]).await.changed, 1);
     assert_eq!(map.sync(&[sold(&ghost, [0])]).await.changed, 0);
 
     // Bob's sale of a seat is newer than eve's; then an older one comes late.

@@ -10,7 +10,7 @@ use super::test_map::{
 };
 use super::verbs::every_verb;
 use crate::seat::{
-    Changes, Held, Hold, HoldReply, HoldRequest, Limits, Mapped, NotReady, SeatStore,
+    Changes, Held, Hold, HoldReply, HoldRequest, Limits, Mapped, NotReady, Over, SeatStore,
 };
 
 async fn is_not_ready(store: &dyn SeatStore, event: &EventId, epoch: u64, why: NotReady) {
@@ -225,4 +225,97 @@ pub async fn s3_a_refund_that_races_a_rebuild_is_not_lost(
     newest.shows(".s..").await;
     assert_eq!(newest.sync(&[sold(&hold, [3])]).await.changed, 1);
     newest.shows(".s.s").await;
+}
+
+/// A rebuild begins over what its caller saw: when another one has begun or ended since, it is refused, and the map stays
+/// what it is. What somebody decides begins over whatever there is.
+///
+/// # Panics
+/// If not.
+pub async fn s3_a_rebuild_begins_over_what_was_seen(
+    store: &Arc<dyn SeatStore>,
+    _clock: &ManualClock,
+) {
+    let map = TestMap {
+        store: Arc::clone(store),
+        event: event("s3-over"),
+        epoch: 0,
+    };
+    let over = async |wanted: &[Over], unwanted: &[Over]| {
+        for seen in unwanted {
+            let before = answered("head", store.head(&map.event).await);
+            assert_eq!(map.begin_over(4, *seen).await, None, "over {seen:?}");
+            let after = answered("head", store.head(&map.event).await);
+            assert_eq!(after, before, "a refused rebuild changed something");
+        }
+        let mut epoch = None;
+        for seen in wanted {
+            epoch = map.begin_over(4, *seen).await;
+            assert!(epoch.is_some(), "over {seen:?}");
+        }
+        epoch.expect("one is wanted")
+    };
+    let of = |epoch| (Over::Rebuilding { epoch }, Over::Ready { epoch });
+    let (rebuilding, ready_map) = of(1);
+    let first = over(&[Over::Absent], &[rebuilding, ready_map]).await;
+    let (seen, not_yet) = of(first);
+    let second = over(&[seen], &[Over::Absent, not_yet, rebuilding]).await;
+    let (at_it, done) = of(second);
+    assert!(map.under(second).finish().await);
+    let hold = map.under(second).take_seats("ann", "1", [1]).await;
+    let third = over(&[done], &[Over::Absent, at_it, seen, not_yet]).await;
+    assert!(first < second && second < third, "each is newer");
+    assert!(map.under(third).finish().await);
+    let map = map.under(third);
+    assert_eq!(map.find(&key(&hold)).await, HoldReply::Unknown);
+    let forced = map.begin_over(4, Over::Any).await;
+    assert!(forced > Some(third), "somebody decided it: {forced:?}");
+    let forced_again = map.begin_over(4, Over::Any).await;
+    assert!(forced_again > forced, "{forced_again:?}");
+}
+
+/// Many processes find a map gone at the same moment. One of them builds it, and a hold that is taken as soon as it is
+/// ready is not lost to the others.
+///
+/// # Panics
+/// If it is.
+pub async fn s3_of_many_who_miss_a_map_one_builds_it(
+    processes: &[Arc<dyn SeatStore>],
+    _clock: &ManualClock,
+) {
+    for round in 0..8 {
+        let event = event("s3-missed");
+        let mut tasks = JoinSet::new();
+        let seen = Arc::new(tokio::sync::Barrier::new(8));
+        for task in 0..8_usize {
+            let map = TestMap {
+                store: Arc::clone(&processes[task % processes.len()]),
+                event: event.clone(),
+                epoch: 0,
+            };
+            let seen = Arc::clone(&seen);
+            tasks.spawn(async move {
+                let head = answered("head", map.store.head(&map.event).await);
+                let Mapped::NotReady(why) = head else {
+                    panic!("nobody has built it: {head:?}")
+                };
+                seen.wait().await;
+                // Some come when the first is at work, some when it is done.
+                for _ in 0..task * round * 20 {
+                    tokio::task::yield_now().await;
+                }
+                let epoch = map.begin_over(4, why.into()).await?;
+                let map = map.under(epoch);
+                assert!(map.load(&[load_blocked(0)]).await, "nobody else builds it");
+                assert!(map.finish().await, "nobody else builds it");
+                let hold = map.take_seats("ann", "1", [task as u32 % 3 + 1]).await;
+                Some((map, hold))
+            });
+        }
+        let built: Vec<(TestMap, Hold)> = tasks.join_all().await.into_iter().flatten().collect();
+        assert_eq!(built.len(), 1, "so many built it: {built:?}");
+        let (map, hold) = &built[0];
+        let found = map.find(&key(hold)).await;
+        assert_eq!(found, HoldReply::Done(hold.clone()), "the hold is lost");
+    }
 }

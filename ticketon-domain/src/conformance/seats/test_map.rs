@@ -10,8 +10,8 @@ use ticketon_queue::{Clock, EventId, ManualClock, StoreError, UserId};
 
 use crate::seat::{
     Blocked, Change, Changes, Choice, Counts, Held, Hold, HoldId, HoldKey, HoldReply, HoldRequest,
-    Limits, Load, MapHead, MapSpec, Mapped, SeatState, SeatStore, SeatSync, Snapshot, Swept,
-    Synced,
+    Limits, Load, MapHead, MapSpec, Mapped, Mend, Over, Owned, SeatState, SeatStore, SeatSync,
+    Snapshot, Swept, Synced,
 };
 use crate::venue::SeatIndex;
 
@@ -166,7 +166,18 @@ impl TestMap {
             layout: format!("hall-of-{seats}"),
             seats,
         };
-        answered("begin_rebuild", store.begin_rebuild(event, &spec).await)
+        let begun = store.begin_rebuild(event, &spec, Over::Any).await;
+        answered("begin_rebuild", begun).expect("it begins over whatever there is")
+    }
+
+    /// Begins a rebuild over what was seen.
+    pub(super) async fn begin_over(&self, seats: u32, over: Over) -> Option<u64> {
+        let spec = MapSpec {
+            layout: format!("hall-of-{seats}"),
+            seats,
+        };
+        let begun = self.store.begin_rebuild(&self.event, &spec, over).await;
+        answered("begin_rebuild", begun)
     }
 
     /// Rebuilds the map with these seats; answers it under its new epoch.
@@ -279,6 +290,22 @@ impl TestMap {
     pub(super) async fn sync(&self, batch: &[SeatSync]) -> Synced {
         let synced = self.store.sync(&self.event, self.epoch, batch).await;
         self.seen("sync", synced).await
+    }
+
+    pub(super) async fn owners(&self, from: u32) -> Vec<Owned> {
+        let from = SeatIndex::new(from);
+        let owners = self.store.owners(&self.event, self.epoch, from).await;
+        ready("owners", owners)
+    }
+
+    pub(super) async fn pinned(&self, skip: u32) -> Vec<Hold> {
+        let pinned = self.store.pinned(&self.event, self.epoch, skip).await;
+        ready("pinned", pinned)
+    }
+
+    pub(super) async fn mend(&self, batch: &[Mend]) -> Synced {
+        let mended = self.store.mend(&self.event, self.epoch, batch).await;
+        self.seen("mend", mended).await
     }
 
     pub(super) async fn block(&self, indexes: impl IntoIterator<Item = u32>) -> Blocked {

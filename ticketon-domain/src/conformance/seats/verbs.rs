@@ -3,7 +3,11 @@
 use ticketon_queue::EventId;
 
 use super::test_map::{answered, seats, user};
-use crate::seat::{Choice, HoldId, HoldKey, HoldRequest, Limits, Mapped, SeatStore, SeatSync};
+use crate::seat::{
+    Choice, HoldId, HoldKey, HoldRequest, Limits, Mapped, Mend, Owned, SeatState, SeatStore,
+    SeatSync, Truth,
+};
+use crate::venue::SeatIndex;
 
 /// What every verb that needs a map answers: first those that name an epoch, then those that do not.
 pub(super) async fn every_verb(
@@ -35,6 +39,17 @@ pub(super) async fn every_verb(
         fence: 1,
         seats: seats([0]),
     }];
+    let mends = [Mend {
+        seat: SeatIndex::new(0),
+        found: Owned {
+            state: SeatState::Free,
+            owner: 0,
+        },
+        truth: Truth::Sold {
+            user: ann.clone(),
+            fence: 1,
+        },
+    }];
     macro_rules! ask {
         ($verb:ident($($arg:expr),*)) => {
             (stringify!($verb), answered(stringify!($verb), store.$verb(event, $($arg),*).await).map(drop))
@@ -50,6 +65,9 @@ pub(super) async fn every_verb(
         ask!(pin(epoch, &key)),
         ask!(unpin(epoch, &key, 0)),
         ask!(sync(epoch, &batch)),
+        ask!(owners(epoch, SeatIndex::new(0))),
+        ask!(pinned(epoch, 0)),
+        ask!(mend(epoch, &mends)),
         ask!(block(epoch, &seats([0]))),
         ask!(unblock(epoch, &seats([0]))),
     ];

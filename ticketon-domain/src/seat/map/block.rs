@@ -2,7 +2,7 @@
 
 use ticketon_queue::UnixMs;
 
-use super::SeatMap;
+use super::{NOBODY, SeatMap};
 use crate::seat::state::SeatState;
 use crate::seat::store::{Blocked, Mapped};
 use crate::venue::SeatIndex;
@@ -38,7 +38,7 @@ impl SeatMap {
         self.changing(Some(epoch), |map| {
             for seat in seats {
                 if map.has(*seat) && map.state(*seat) == SeatState::Blocked {
-                    map.put(*seat, SeatState::Free, None);
+                    map.put(*seat, SeatState::Free, Some(NOBODY));
                 }
             }
             Blocked::Done

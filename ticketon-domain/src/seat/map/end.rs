@@ -2,7 +2,7 @@
 
 use ticketon_queue::UnixMs;
 
-use super::{Known, SeatMap};
+use super::{Known, NOBODY, SeatMap};
 use crate::seat::hold::{EndReason, Hold, HoldId};
 use crate::seat::state::SeatState;
 use crate::seat::store::{ENDED_TTL_MS, MAX_SWEEP, Mapped, Swept};
@@ -71,11 +71,11 @@ impl SeatMap {
         }
     }
 
-    /// Ends a hold: its seats become free, and its id tells why. Answers it as it was.
+    /// Ends a hold: its seats become free and nobody's, and its id tells why. Answers it as it was.
     pub(super) fn end(&mut self, fence: u64, reason: EndReason, now: UnixMs) -> Option<Hold> {
         let entry = self.holds.remove(&fence)?;
         for seat in &entry.hold.seats {
-            self.put(*seat, SeatState::Free, None);
+            self.put(*seat, SeatState::Free, Some(NOBODY));
         }
         if let Some(deadline) = entry.hold.deadline_ms {
             self.deadlines.remove(&(deadline, fence));

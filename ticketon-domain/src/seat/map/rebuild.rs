@@ -1,15 +1,25 @@
-//! Building a map from the ledger. The newest rebuild wins; nothing of the map before it stays but
-//! the last fence, so that what was sold and held under old fences is never taken for new.
+//! Building a map from the ledger. A rebuild begins over what its caller saw, so of many who see the same map gone one
+//! begins; the newest wins. Nothing of the map before it stays but the last fence, so that what was sold and held
+//! under old fences is never taken for new.
 
 use ticketon_queue::UnixMs;
 
 use super::{Phase, SeatMap, next};
 use crate::seat::state::{Counts, SeatState};
-use crate::seat::store::{Load, MapSpec};
+use crate::seat::store::{Load, MapSpec, Over};
 
 impl SeatMap {
     /// See [`SeatStore::begin_rebuild`](crate::seat::SeatStore::begin_rebuild).
-    pub fn begin_rebuild(&mut self, spec: &MapSpec, now: UnixMs) -> u64 {
+    pub fn begin_rebuild(&mut self, spec: &MapSpec, over: Over, now: UnixMs) -> Option<u64> {
+        let is_so = match over {
+            Over::Any => true,
+            Over::Absent => self.phase == Phase::Absent,
+            Over::Rebuilding { epoch } => self.phase == Phase::Rebuilding && self.epoch == epoch,
+            Over::Ready { epoch } => self.phase == Phase::Ready && self.epoch == epoch,
+        };
+        if !is_so {
+            return None;
+        }
         let epoch = next(self.epoch, now);
         *self = Self {
             phase: Phase::Rebuilding,
@@ -24,7 +34,7 @@ impl SeatMap {
             owners: vec![0; spec.seats as usize],
             ..Self::new()
         };
-        epoch
+        Some(epoch)
     }
 
     /// See [`SeatStore::load`](crate::seat::SeatStore::load).

@@ -45,11 +45,25 @@ impl SeatMap {
         now: UnixMs,
     ) -> Option<HoldId> {
         let owner = self.owner(seat);
+        match self.state(seat) {
+            // This sale, or a later one, was given back: the message comes late.
+            SeatState::Free if owner >= fence => None,
+            SeatState::Sold if owner >= fence => None,
+            _ => self.make_sold(seat, user, fence, now),
+        }
+    }
+
+    /// One seat is sold under a fence, whatever it was. Answers the hold of somebody else that ended over it.
+    pub(super) fn make_sold(
+        &mut self,
+        seat: SeatIndex,
+        user: &UserId,
+        fence: u64,
+        now: UnixMs,
+    ) -> Option<HoldId> {
+        let owner = self.owner(seat);
         let mut lost = None;
         match self.state(seat) {
-            // It was sold and given back: this message comes late.
-            SeatState::Free if owner == fence => return None,
-            SeatState::Sold if owner >= fence => return None,
             SeatState::Sold => self.count_unsold(owner),
             SeatState::Held if owner == fence => {
                 self.take_from(fence, seat, EndReason::Sold, now);
@@ -75,19 +89,19 @@ impl SeatMap {
         ended.then_some(id)
     }
 
-    /// One seat that was sold under a fence is given back.
+    /// One seat that was sold under a fence is given back: free, and marked by the fence.
     fn sync_released(&mut self, seat: SeatIndex, fence: u64, now: UnixMs) {
-        if self.owner(seat) != fence {
-            return;
-        }
+        let owner = self.owner(seat);
         match self.state(seat) {
-            SeatState::Sold => self.count_unsold(fence),
-            SeatState::Held => {
+            SeatState::Sold if owner == fence => self.count_unsold(fence),
+            SeatState::Held if owner == fence => {
                 self.take_from(fence, seat, EndReason::Released, now);
             }
-            SeatState::Free | SeatState::Blocked => return,
+            // It came before the sale's own message, which is late from now on.
+            SeatState::Free if owner < fence => {}
+            _ => return,
         }
-        self.put(seat, SeatState::Free, None);
+        self.put(seat, SeatState::Free, Some(fence));
     }
 
     /// One seat more is sold under this fence.

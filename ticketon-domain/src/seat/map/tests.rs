@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::seat::store::{
-    Blocked, Changes, Choice, Held, HoldKey, HoldReply, HoldRequest, Limits, Load, Orphans, Run,
-    SeatSync, Synced,
+    Blocked, Changes, Choice, Held, HoldKey, HoldReply, HoldRequest, Limits, Load, Orphans, Over,
+    Run, SeatSync, Synced,
 };
 
 const NOW: UnixMs = 1_000_000;
@@ -13,7 +13,8 @@ const TTL: i64 = 1_000;
 fn ready(seats: u32) -> (SeatMap, u64) {
     let mut map = SeatMap::new();
     let layout = "hall".to_owned();
-    let epoch = map.begin_rebuild(&MapSpec { layout, seats }, NOW);
+    let spec = MapSpec { layout, seats };
+    let epoch = map.begin_rebuild(&spec, Over::Absent, NOW).unwrap();
     assert!(map.finish_rebuild(epoch));
     (map, epoch)
 }
@@ -252,8 +253,8 @@ fn a_rebuild_keeps_nothing_but_the_last_fence() {
     let (mut map, epoch) = ready(4);
     let hold = taken(&mut map, epoch, &named(1, "ann", &[2]), NOW);
     let spec = map.spec.clone();
-    let stopped = map.begin_rebuild(&spec, NOW);
-    let newer = map.begin_rebuild(&spec, NOW - 500);
+    let stopped = map.begin_rebuild(&spec, Over::Any, NOW).unwrap();
+    let newer = map.begin_rebuild(&spec, Over::Any, NOW - 500).unwrap();
     assert!(epoch < stopped && stopped < newer);
     let seat = SeatIndex::new(1);
     let blocked = Load::Blocked { seat };

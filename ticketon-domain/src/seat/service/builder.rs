@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::shared::Missed;
 use super::{Inner, Seats, SeatsError, Shared};
 use crate::event::Catalog;
-use crate::seat::keeper::Keeper;
+use crate::seat::keeper::{Keeper, Repairs};
 use crate::seat::{SeatLedger, SeatStore};
 
 /// Builds and starts [`Seats`].
@@ -73,8 +73,8 @@ impl SeatsBuilder {
         self
     }
 
-    /// Whether this process keeps maps: ends holds at their deadline and rebuilds what the store lost. True by default; some
-    /// process must.
+    /// Whether this process keeps maps: ends holds at their deadline, rebuilds what the store lost, and mends what
+    /// differs from the ledger. True by default; some process must.
     pub fn keep(mut self, keep: bool) -> Self {
         self.keep = keep;
         self
@@ -100,6 +100,8 @@ impl SeatsBuilder {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         if self.keep {
+            let repairs = Repairs::new(Arc::clone(&shared));
+            tasks.push(tokio::spawn(repairs.run(stopped.clone())));
             tasks.push(tokio::spawn(Keeper::new(Arc::clone(&shared)).run(stopped)));
         }
         Ok(Seats(Arc::new(Inner {
@@ -115,6 +117,10 @@ fn describe() {
     metrics::describe_counter!(
         "ticketon_holds_total",
         "Holds asked for and given back, by outcome"
+    );
+    metrics::describe_counter!(
+        "ticketon_seat_repairs_total",
+        "Seats and holds whose map differed from the ledger and was mended, by kind"
     );
     metrics::describe_gauge!("ticketon_seats", "Seats over all events, by state");
 }

@@ -8,7 +8,7 @@ use super::desk::Facts;
 use super::outcome::{EventSaved, Outcome, Refusal, SeatsError};
 use super::{Seats, Shared};
 use crate::event::{Event, EventRefused, EventStatus, Put, Taken};
-use crate::seat::{Blocked, MAX_BATCH, MapHead, SeatSync, Synced, rebuild};
+use crate::seat::{Blocked, MAX_BATCH, MapHead, Over, SeatSync, Synced, rebuild};
 use crate::venue::{Layout, SeatIndex, SeatLabel};
 
 /// How often saving is tried again when somebody else saves the same event.
@@ -151,7 +151,7 @@ impl Seats {
         let shared = &self.0.shared;
         let (desk, facts) = shared.desk(event).await?;
         desk.forget_epoch();
-        Ok(rebuild::rebuild(shared, event, &facts.layout).await?)
+        Ok(rebuild::rebuild(shared, event, &facts.layout, Over::Any).await?)
     }
 
     /// Lets the map follow what the ledger committed, in this order. Harmless when it is told again; where the map is

@@ -3,7 +3,7 @@
 -- seats:holds      fence: id (16 bytes), request hash (8), taken at (8), deadline (8, 0 while pinned), length of the user's
 --                  name (2), the name, then 4 bytes a seat
 -- seats:ids        id: 0 and the fence while it lives; then the reason (1 to 4), when it ended (8), the request hash (8)
--- seats:deadlines  fence by deadline, for holds that have one
+-- seats:deadlines  fence by deadline; those that are pinned stand behind all, at +inf
 -- seats:ended      id by when it ended, to be forgotten
 -- seats:users      user: how many seats are sold to them (4), then the fence of each hold
 -- seats:sold       fence: how many seats are sold under it (4), then the user's name
@@ -73,15 +73,16 @@ end
 -- Writes a hold down with its deadline.
 local function put_hold(hold)
   put(holds, hold.fence, hold)
-  put_score(deadlines, hold.fence, hold.deadline ~= 0 and hold.deadline)
+  put_score(deadlines, hold.fence, hold.deadline ~= 0 and hold.deadline or math.huge)
 end
 
--- Ends a hold: its seats become free, and its id remembers why.
+-- Ends a hold: its seats become free and nobody's, and its id remembers why.
 local function end_hold(hold, reason)
   fetch(hold.seats)
   for _, seat in ipairs(hold.seats) do
     assert(state[seat] == HELD, 'a seat of a hold is not held')
     set(seat, FREE)
+    disown(seat) -- guard: disown
   end
   local user = user_of(hold.user)
   for i, fence in ipairs(user.fences) do

@@ -1,4 +1,5 @@
--- sales: which seats are sold, and to whom; it stands between holds and the verbs that follow the ledger.
+-- sales: which seats are sold, and to whom, and what becomes of who held them; it stands between holds and the verbs
+-- that follow the ledger.
 
 -- The fence of 8 bytes as a number, to be compared with others.
 local function number_of(fence)
@@ -24,4 +25,55 @@ local function count_unsold(fence)
   local user = user_of(sale.user)
   user.sold = user.sold - 1
   put_user(sale.user, user)
+end
+
+-- The ids of holds that ended because a seat of theirs was sold to somebody else.
+local lost = {}
+
+-- Takes a seat out of a hold, which ends when it has none left. Answers whether it did.
+local function take_from(hold, seat, reason)
+  for i, one in ipairs(hold.seats) do
+    if one == seat then
+      table.remove(hold.seats, i)
+      break
+    end
+  end
+  if #hold.seats == 0 then
+    end_hold(hold, reason)
+    return true
+  end
+  put_hold(hold)
+  return false
+end
+
+local function holder_of(seat)
+  local hold = get(holds, owner_of(seat))
+  assert(hold, 'a held seat has no hold')
+  return hold
+end
+
+-- A held seat is sold to somebody else. A hold that is being paid with keeps its other seats: the ledger decides about it.
+local function lose(seat)
+  local hold = holder_of(seat)
+  local ended = true
+  if hold.deadline == 0 then
+    ended = take_from(hold, seat, LOST)
+  else
+    end_hold(hold, LOST)
+  end
+  if ended then lost[#lost + 1] = hold.id end
+end
+
+-- A seat is sold under a fence, whatever it was.
+local function make_sold(seat, name, fence)
+  local owner_fence = owner_of(seat)
+  if state[seat] == SOLD then
+    count_unsold(owner_fence)
+  elseif state[seat] == HELD and owner_fence == fence then
+    take_from(holder_of(seat), seat, BOUGHT)
+  elseif state[seat] == HELD then
+    lose(seat)
+  end
+  set(seat, SOLD, fence)
+  count_sold(fence, name)
 end

@@ -8,6 +8,8 @@ local BEYOND = 4
 local CHUNK = 1200
 
 local pack, unpacked = struct.pack, struct.unpack
+-- The owner of a seat that is nobody's: no fence is 0.
+local NOBODY = pack('>I8', 0)
 
 -- Above every fence before it, also those that were lost with the map.
 local function next_fence()
@@ -62,7 +64,7 @@ local function fetch(seats)
   end
 end
 
--- The fence under which a seat was last held, sold or blocked; zeros if it never was.
+-- The fence under which a seat is held, sold or blocked, or was sold and given back; zeros if it is nobody's.
 local function owner_of(seat)
   if not owner[seat] then owner[seat] = call('GETRANGE', OWNERS, 8 * seat, 8 * seat + 7) end
   return owner[seat]
@@ -76,6 +78,11 @@ local function set(seat, to, fence)
   COUNTS[from] = COUNTS[from] - 1
   COUNTS[to] = COUNTS[to] + 1
   state[seat], changed[seat] = to, true
+end
+
+-- A seat that was fetched is nobody's: no sale of it was given back.
+local function disown(seat)
+  owner[seat], owned[seat] = NOBODY, true
 end
 
 local function in_order(set_of_seats)

@@ -7,6 +7,9 @@ if refusal then return refusal end
 local seats = unpack_seats(ARGV[3])
 fetch(seats)
 for _, seat in ipairs(seats) do
-  if state[seat] == BLOCKED then set(seat, FREE) end
+  if state[seat] == BLOCKED then
+    set(seat, FREE)
+    disown(seat) -- guard: disown
+  end
 end
 return committed({0})
