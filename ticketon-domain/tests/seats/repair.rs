@@ -180,7 +180,7 @@ impl Recorder for Counted {
             return Counter::noop();
         }
         let kinds = key.labels().filter(|label| label.key() == "kind");
-        let kind = kinds.map(|label| label.value()).collect();
+        let kind = kinds.map(metrics::Label::value).collect();
         Counter::from_arc(Arc::new(One(self.clone(), kind)))
     }
 
@@ -276,7 +276,7 @@ impl Shop {
 
     async fn state(&self, seat: &str) -> SeatState {
         let snapshot = self.store.memory.snapshot(&id()).await.unwrap();
-        let seat = hall().index_of(&label(seat)).unwrap();
+        let seat = hall().index_of(label(seat)).unwrap();
         snapshot.ready().unwrap().state(seat).unwrap()
     }
 
@@ -289,7 +289,7 @@ impl Shop {
             .unwrap()
             .ready()
             .unwrap();
-        let seat = hall().index_of(&label(seat)).unwrap();
+        let seat = hall().index_of(label(seat)).unwrap();
         let owned = self.store.memory.owners(&id(), head.epoch, seat).await;
         owned.unwrap().ready().unwrap()[0]
     }

@@ -366,7 +366,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 mod tests {
     use super::*;
     use crate::adapter::memory::MemorySeatStore;
-    use crate::seat::MapSpec;
+    use crate::seat::{MapSpec, Over};
     use crate::venue::SeatIndex;
 
     async fn build(store: &MemorySeatStore, event: &EventId) -> MapVersion {
@@ -374,7 +374,8 @@ mod tests {
             layout: "hall".to_owned(),
             seats: 10,
         };
-        let epoch = store.begin_rebuild(event, &spec).await.unwrap();
+        let begun = store.begin_rebuild(event, &spec, Over::Any).await;
+        let epoch = begun.unwrap().unwrap();
         assert!(store.finish_rebuild(event, epoch).await.unwrap());
         MapVersion { epoch, version: 0 }
     }
