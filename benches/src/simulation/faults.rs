@@ -115,9 +115,7 @@ async fn happen(world: &Arc<World>, fault: Fault) {
             process.start().await;
         }
         Fault::MapLost => {
-            let from_ms = SystemClock.now_ms();
             world.house.lose_maps().await;
-            world.diary.map_lost(from_ms, SystemClock.now_ms());
             while world.head().await.is_none() {
                 SystemClock.sleep(EVERY).await;
             }

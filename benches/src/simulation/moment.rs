@@ -73,9 +73,21 @@ pub(super) async fn watch(world: Arc<World>) -> Vec<Moment> {
     let began_ms = SystemClock.now_ms();
     let mut moments: Vec<Moment> = Vec::new();
     let mut told_ms = 0;
+    let mut map = None;
     while !world.is_at_rest() {
         let counters = &world.diary.counters;
-        let seats = world.head().await.map(|head| Seats {
+        let asked_ms = SystemClock.now_ms();
+        let head = world.head().await;
+        if let Some(head) = &head {
+            // Another epoch is another map: it knows nothing of the holds of the one before.
+            if let Some((epoch, seen_ms)) = map
+                && epoch != head.epoch
+            {
+                world.diary.map_lost(seen_ms, SystemClock.now_ms());
+            }
+            map = Some((head.epoch, asked_ms));
+        }
+        let seats = head.map(|head| Seats {
             free: u64::from(head.counts.free),
             held: u64::from(head.counts.held),
             sold: u64::from(head.counts.sold),

@@ -75,11 +75,6 @@ pub(super) async fn buy(
         world.diary.payment(order.order_id, payment.clone());
         shop::still_held(world, hold);
         match confirm(world, person, visitor, &order, &payment, home).await {
-            paid @ Bought::Paid(_) => {
-                // From the hold to the ticket the seats were theirs.
-                world.diary.still_held(hold, SystemClock.now_ms());
-                return paid;
-            }
             Bought::Declined if person.persistent && attempt == 0 => {
                 add(&world.diary.counters.declined);
             }
