@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::audit::{Rebuilt, Verified, Verifier, rebuild};
 use ticketon_domain::purchase::{OrderRecord, PaymentStatus};
 use ticketon_domain::seat::SeatState;
 use ticketon_domain::venue::SeatIndex;
+use ticketon_queue::{Clock as _, SystemClock};
 
 use super::super::diary::{Admitted, Diary, Ending, Held};
 use super::super::faults::{self, Mark};
@@ -18,6 +20,9 @@ use super::{Charge, Evidence, Line, Map, Order, Outbox, Tickets, Told};
 
 /// So many wait in a lane that it was not empty between two looks.
 const CROWD: u64 = 5;
+/// How often the room's numbers are read until they add up, at the most.
+const LOOKS: usize = 50;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl Evidence {
     pub(in crate::simulation) async fn gather(
@@ -89,7 +94,11 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
         faults_met: endings.get(&Ending::Fault).copied().unwrap_or(0),
         ..Line::default()
     };
-    if let Some(numbers) = world.numbers().await {
+    // A lease that ran out is neither active nor counted as expired until the next tick: then it is asked again.
+    for _ in 0..LOOKS {
+        let Some(numbers) = world.numbers().await else {
+            break;
+        };
         line.places = numbers.joined_total;
         line.admitted = numbers.admitted_total;
         line.accounted = numbers.waiting()
@@ -97,6 +106,10 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
             + numbers.completed_total
             + numbers.expired_total
             + numbers.left_total;
+        if line.places == line.accounted {
+            break;
+        }
+        SystemClock.sleep(BETWEEN_LOOKS).await;
     }
     line
 }
