@@ -37,6 +37,7 @@ async fn browser_that_reloads_after_a_refund_hears_of_it() {
     buyer.browser.client().refresh().await.unwrap();
     buyer.expect("#detail", "Your ticket is ready.").await;
     buyer.expect("#lines .chip", "Refunded").await;
+    buyer.expect("#total", "₩143,000").await;
     buyer.picture("purchase-paid-in-part").await;
     buyer.hold_device(Device::Laptop).await;
     give_back(&buyer, &order, &[ticket(1)]).await;
