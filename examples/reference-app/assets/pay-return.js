@@ -67,7 +67,7 @@ function draw() {
   if (shown) {
     const gone = new Map(order.tickets.filter(({ status }) => GIVEN_BACK.includes(status)).map(({ seat, status }) => [seat, status]));
     place(byId('lines'), order.seats.map((seat) => seatLine({ ...seat, currency: order.currency, eventId: order.eventId, status: gone.get(seat.label) ?? null })));
-    setText(byId('total'), money(order.amount, order.currency));
+    setText(byId('total'), money(order.amount - order.refundedAmount, order.currency));
   }
   drawChoices(slow);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use fake_toss::{FakeToss, Settings};
 use fantoccini::Locator;
 use reqwest::header::CONTENT_SECURITY_POLICY;
-use serde_json::{Value, json};
-use ticketon_tests::{AppProcess, eventually, workspace_bin};
+use serde_json::json;
+use ticketon_tests::{AppProcess, workspace_bin};
 
 use super::buyer::Device;
 use super::house::{EVENT, House};
@@ -178,15 +178,16 @@ async fn browser_whose_window_refuses_says_why() {
     let app = app(&toss, &toss.url()).await;
     let house = House::open(&app, attic(), json!({})).await;
     let buyer = Shopper::arrive(&house.base_url, "en-US", Device::Laptop).await;
-    buyer.check_out().await;
-    let script = "return typeof globalThis.TossPayments === 'function'";
-    eventually(SOON, async || {
-        buyer.script(script).await == Value::Bool(true)
-    })
-    .await;
     let refusing = "const refuse = async () => { throw Object.assign(new Error('Not for this shop.'), { code: 'FORBIDDEN_REQUEST' }); };
         globalThis.TossPayments = Object.assign(() => ({ payment: () => ({ requestPayment: refuse }) }), { ANONYMOUS: 'nobody' })";
-    buyer.script(refusing).await;
+    buyer
+        .browser
+        .devtools(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": refusing }),
+        )
+        .await;
+    buyer.check_out().await;
     buyer.click("#pay").await;
     buyer
         .expect("#note", "The payment provider says: “Not for this shop.”")
