@@ -51,6 +51,7 @@ async fn work_that_was_taken_from_the_worker_shows() {
             user: None,
             tickets: Vec::new(),
             reason: "broken chair".to_owned(),
+            request: None,
         };
         let order = house.done(&order, &refund).await;
         house.remember().await;

@@ -63,14 +63,20 @@ fn columns(stored: &OrderColumns, record: &OrderRecord, wrongs: &mut Vec<Wrong>)
         users.map(|_| (user(&stored.user), user(&expected.user))),
     );
     differ("hold_id", pair(&stored.hold, &expected.hold));
-    differ("hold_live", optional(stored.hold_live, expected.hold_live));
+    differ(
+        "hold_live",
+        optional(stored.hold_live.as_ref(), expected.hold_live.as_ref()),
+    );
     differ("state", pair(&stored.state, &expected.state));
     differ(
         "payment_key",
         optional(stored.payment_key.as_ref(), expected.payment_key.as_ref()),
     );
-    differ("due_ms", optional(stored.due_ms, expected.due_ms));
-    let attention = optional(stored.attention_ms, expected.attention_ms);
+    differ(
+        "due_ms",
+        optional(stored.due_ms.as_ref(), expected.due_ms.as_ref()),
+    );
+    let attention = optional(stored.attention_ms.as_ref(), expected.attention_ms.as_ref());
     differ("attention_ms", attention);
     differ("created_ms", pair(&stored.created_ms, &expected.created_ms));
     differ("version", pair(&stored.version, &expected.version));
@@ -95,7 +101,10 @@ fn ticket_columns(
     };
     differ("event_id", pair(&stored.event, &expected.event));
     differ("seat", pair(&stored.seat, &expected.seat));
-    differ("live", optional(stored.live, expected.live));
+    differ(
+        "live",
+        optional(stored.live.as_ref(), expected.live.as_ref()),
+    );
     differ("state", pair(&stored.state, &expected.state));
     let users = pair(&stored.user, &expected.user);
     differ(
@@ -112,13 +121,9 @@ fn pair<T: PartialEq + Display>(stored: &T, expected: &T) -> Option<(String, Str
 }
 
 fn optional<T: PartialEq + Display>(
-    stored: Option<T>,
-    expected: Option<T>,
+    stored: Option<&T>,
+    expected: Option<&T>,
 ) -> Option<(String, String)> {
-    let text = |value: &Option<T>| {
-        value
-            .as_ref()
-            .map_or_else(|| "NULL".to_owned(), ToString::to_string)
-    };
-    (stored != expected).then(|| (text(&stored), text(&expected)))
+    let text = |value: Option<&T>| value.map_or_else(|| "NULL".to_owned(), ToString::to_string);
+    (stored != expected).then(|| (text(stored), text(expected)))
 }
