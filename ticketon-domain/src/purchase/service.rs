@@ -11,7 +11,7 @@ mod initiate;
 mod look;
 mod manage;
 mod refund;
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(test)]
 mod tests;
 mod tickets;
 mod told_twice;

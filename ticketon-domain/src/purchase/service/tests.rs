@@ -1,5 +1,7 @@
 //! Two processes of one shop, of which one stood still in between.
 
+#![cfg(feature = "sqlite")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
