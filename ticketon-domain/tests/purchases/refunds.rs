@@ -104,12 +104,12 @@ async fn a_refund_carries_its_own_correlation() {
         .await
         .unwrap();
     let mut told = Vec::new();
-    for shard in shop.store.shards().await.unwrap() {
-        for event in shop.store.unpublished(shard, 100).await.unwrap() {
-            told.push((
-                event.message.kind.clone(),
-                event.message.correlation.clone(),
-            ));
+    let now_ms = ticketon_queue::Clock::now_ms(&shop.clock);
+    for shard in shop.store.shards(now_ms).await.unwrap() {
+        let unpublished = shop.store.unpublished(shard, now_ms, 100).await.unwrap();
+        for event in unpublished.messages {
+            let message = event.message;
+            told.push((message.kind, message.correlation));
         }
     }
     let of = |kind: &str| told.iter().find(|(of, _)| of == kind).unwrap().1.as_deref();
