@@ -316,16 +316,21 @@ async fn unguarded_a_late_charge_stays() {
         late_check: false,
         ..Guards::ALL
     };
-    let mut steps = about_to_pay();
-    steps.push(well(Deed::Pay(0, SandboxOutcome::Delay)));
-    // The map forgets the hold while nobody knows whether the bank charges.
-    steps.extend([
-        Step::Rebuild(0),
-        Step::Wait(1_300),
-        well(Deed::Work),
-        Step::Wait(80_000),
-    ]);
-    breaks(&without(guards), "P2", &steps).await;
+    let steps = about_to_pay();
+    let pay = Deed::Pay(0, SandboxOutcome::Approve);
+    // The bank says no, and charges all the same.
+    let denied = |at| Step::Do(0, pay.clone(), Some((at, Fault::Deny)), false);
+    let mut broken = Vec::new();
+    for at in 1..9 {
+        let life = [&steps[..], &[denied(at), Step::Wait(80_000)]].concat();
+        let whole = ShopBench::of_the_model().live(&life).await;
+        assert!(whole.is_ok(), "{whole:?}");
+        if let Err(breaks) = without(guards).live(&life).await {
+            broken.push(breaks.why);
+        }
+    }
+    assert_eq!(broken.len(), 1, "{broken:?}");
+    assert!(broken[0].contains("P2"), "{broken:?}");
 }
 
 #[tokio::test]

@@ -32,17 +32,20 @@ pub enum Fault {
     Refuse,
     /// The same, and then the process stands still before it writes down what came of it.
     RefuseThenStall,
+    /// The call takes effect, and a provider says no all the same; other ports fail.
+    Deny,
 }
 
 impl Fault {
     /// All that a call to any port may meet.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::DieBefore,
         Self::DieAfter,
         Self::Fail,
         Self::Lose,
         Self::StallBefore,
         Self::StallAfter,
+        Self::Deny,
     ];
 }
 
@@ -209,6 +212,10 @@ pub(super) async fn call<T, E>(
         Some(fault @ Fault::Lose) => {
             drop(call.await);
             Err(fail(fault))
+        }
+        Some(Fault::Deny) => {
+            drop(call.await);
+            Err(fail(Fault::Refuse))
         }
         Some(Fault::StallBefore) => {
             op.clock.sleep(STALL).await;

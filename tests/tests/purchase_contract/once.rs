@@ -147,7 +147,7 @@ pub(crate) async fn a_key_keeps_its_request_while_nothing_is_decided(program: &s
     let paid = ann.confirm_as("k", &order, &payment).await.is(200);
     same(&ann.confirm_as("k", &order, &payment).await, &paid);
     // What is not there uses up no key.
-    let nobodys = json!({"orderId": "0123456789abcdef0123456789abcdef"});
+    let nobodys = json!({"orderId": "0123456789abcdef0123456789abcdef", "amount": 1_000});
     let lost = ann.confirm_as("n", &nobodys, &elsewhere).await;
     lost.problem(404, "unknownOrder");
     ann.confirm_as("n", &other, &elsewhere).await.is(200);

@@ -146,7 +146,7 @@ pub async fn p3_what_is_due_comes_in_its_order(store: &Arc<dyn PurchaseStore>) {
     assert_eq!(due(NOW).await, [over]);
 }
 
-/// The newest first, until they were decided.
+/// The newest first, until they were decided; those where money is missing until an operator has looked.
 pub async fn p3_what_needs_a_person_is_listed(store: &Arc<dyn PurchaseStore>) {
     let mut made = Vec::new();
     for number in 0..5_u8 {
@@ -154,15 +154,21 @@ pub async fn p3_what_needs_a_person_is_listed(store: &Arc<dyn PurchaseStore>) {
         store.create(&change).await.expect("the store answers");
         made.push(change.record.order.id);
     }
-    let attend = Command::Attend {
-        code: "refundedElsewhere".to_owned(),
+    let attend = |code: &str| Command::Attend {
+        code: code.to_owned(),
         detail: "look".to_owned(),
     };
-    for order in [made[1], made[3], made[4]] {
-        done(store, &order, &attend).await;
+    for order in [made[1], made[3]] {
+        done(store, &order, &attend("UNAUTHORIZED_KEY")).await;
     }
+    done(store, &made[4], &attend("refundedElsewhere")).await;
     let listed = async || pages(async |before| store.attention(before, 2).await, 2).await;
     assert_eq!(listed().await, [made[4], made[3], made[1]]);
-    done(store, &made[3], &Command::Cancel { user: user("ann") }).await;
+    for order in [made[3], made[4]] {
+        done(store, &order, &Command::Cancel { user: user("ann") }).await;
+    }
+    // Where money is missing, somebody has to have looked.
     assert_eq!(listed().await, [made[4], made[1]]);
+    done(store, &made[4], &Command::Retry).await;
+    assert_eq!(listed().await, [made[1]]);
 }
