@@ -1,8 +1,8 @@
 //! A whole on-sale in real time, by the real parts: a waiting room, seats, orders, a provider, an outbox and its consumer.
 //!
 //! Two processes serve, each a runtime of its own over the same stores, so that a crash is what it is: all tasks of one
-//! process are gone in the middle of whatever they did. People come in a rush, with habits ([`person`]); faults come
-//! when so much is sold ([`faults`]). At the end [`evidence`] is gathered from the stores themselves, and [`judge`] says
+//! process are gone in the middle of whatever they did. People come in a rush, with habits (`person`); faults come
+//! when so much is sold (`faults`). At the end [`evidence`] is gathered from the stores themselves, and [`judge`] says
 //! of every promise whether it held. What people think about takes tenths of seconds instead of tens.
 
 mod answer;
