@@ -38,7 +38,17 @@ pub enum Fault {
 
 impl Fault {
     /// All that a call to any port may meet.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
+        Self::DieBefore,
+        Self::DieAfter,
+        Self::Fail,
+        Self::Lose,
+        Self::StallBefore,
+        Self::StallAfter,
+    ];
+
+    /// All that a call of a life may meet: a provider lies once, not of the charge and of its refund.
+    pub const OF_LIVES: [Self; 7] = [
         Self::DieBefore,
         Self::DieAfter,
         Self::Fail,

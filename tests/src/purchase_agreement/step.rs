@@ -52,7 +52,7 @@ pub enum Step {
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let fault = prop_oneof![
         2 => Just(None),
-        1 => (1..14_u8, prop::sample::select(&Fault::ALL[..])).prop_map(Some),
+        1 => (1..14_u8, prop::sample::select(&Fault::OF_LIVES[..])).prop_map(Some),
     ];
     prop_oneof![
         60 => (0..2_u8, deed(), fault, prop::bool::weighted(0.4))

@@ -228,15 +228,22 @@ async fn a_handler_whose_partition_goes_to_another_member_is_dropped_and_none_ac
     let first = impatient(&broker, &outbox, &slow);
     publish(&broker, &[(1, 1), (1, 2)]).await;
     eventually(SOON, || async { slow.begun() == 1 }).await;
-    // All partitions are shared out anew: whoever has this one is given its event.
-    let second = impatient(&broker, &outbox, &slow);
-    eventually(SOON, || async { slow.begun() >= 2 }).await;
+    // All partitions are shared out anew when a member comes, and whoever has this one is given its event. A broker on a
+    // busy machine may lose a member on the way: then another comes.
+    let mut others = Vec::new();
+    while slow.begun() < 2 && others.len() < 6 {
+        others.push(impatient(&broker, &outbox, &slow));
+        eventually_within(Duration::from_secs(15), || slow.begun() >= 2).await;
+    }
+    assert!(slow.begun() >= 2, "nobody is given the event");
     assert_eq!(slow.ended.load(Ordering::SeqCst), 0);
     slow.go_on.send_replace(true);
     eventually(SOON, || async { slow.ended.load(Ordering::SeqCst) == 2 }).await;
     assert_eq!(slow.most.load(Ordering::SeqCst), 1, "two acted at once");
     first.shutdown().await;
-    second.shutdown().await;
+    for other in others {
+        other.shutdown().await;
+    }
     assert_eq!(slow.ended.load(Ordering::SeqCst), 2);
 }
 
