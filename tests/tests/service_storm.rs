@@ -143,8 +143,8 @@ async fn storm_loses_nobody() {
             .unwrap(),
         servers: Arc::new([first.base_url(), second.base_url()]),
     };
-    let config = json!({"capacity": CAPACITY, "admitPerSecond": 80, "claimTtlSeconds": 60,
-        "entryTtlSeconds": 120, "awayGraceSeconds": 60});
+    let config = json!({"capacity": CAPACITY, "admitPerSecond": 80, "claimTtlSeconds": 240,
+        "entryTtlSeconds": 480, "awayGraceSeconds": 240});
     let put = operator
         .http
         .put(first.url(&format!("/admin/rooms/{EVENT}")))
