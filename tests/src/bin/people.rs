@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// Without any event or comment for this long, a person connects elsewhere.
 const SILENCE: Duration = Duration::from_secs(6);
 /// A person who is not in after this long gives up, and the report says so.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// What one person saw.
 #[derive(Debug, Default, Serialize)]
