@@ -332,3 +332,30 @@ async fn roles_share_the_work() {
     let metrics = metrics.text().await.unwrap();
     assert!(metrics.contains("ticketon_admitted_total 1"), "{metrics}");
 }
+
+/// Who bought as a guest is known after a restart, where orders are kept in a file and nobody named any keys.
+#[tokio::test]
+async fn a_guest_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.db");
+    let mut app = AppProcess::builder(workspace_bin("reference-app").await)
+        .arg("--no-demo")
+        .env(
+            "TICKETON_DATABASE_URL",
+            format!("sqlite:{}", file.display()),
+        )
+        .start()
+        .await;
+    let http = Client::new();
+    let guest = async |app: &AppProcess, token: &str| -> Value {
+        let post = http.post(app.url("/auth/guest")).bearer_auth(token);
+        post.send().await.unwrap().json().await.unwrap()
+    };
+    let before = guest(&app, "").await;
+    app.restart().await;
+    let after = guest(&app, before["accessToken"].as_str().unwrap()).await;
+    assert_eq!(after["userId"], before["userId"]);
+    let keys = std::fs::metadata(file.with_extension("db.admission-keys")).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(keys.permissions().mode() & 0o777, 0o600);
+}
