@@ -33,7 +33,7 @@ const TYPE_PREFIX: &str = "com.ticketon.";
 /// assert_eq!(event.key(), "42");
 /// assert_eq!(event.id(), "order/42/3");
 /// assert!(event.to_json()?.contains(r#""type":"com.ticketon.order.paid.v1""#));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), ticketon_queue::FieldError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
