@@ -84,17 +84,22 @@ async fn answer(
     request: &HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    convert::response(match inbound(route, request, payload).await {
+    convert::response(match inbound(endpoint, route, request, payload).await {
         Ok(inbound) => endpoint.call(route.op, inbound).await,
         Err(refusal) => refusal,
     })
 }
 
 async fn inbound(
+    endpoint: &dyn Endpoint,
     route: &Route,
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Inbound, http::Response<Body>> {
+    let headers = convert::headers(request.head());
+    endpoint
+        .admit(route.op, &headers)
+        .map_err(Problem::into_response)?;
     let params = event::params(request).map_err(Problem::into_response)?;
     let body = match route.body_limit {
         0 => Bytes::new(),
@@ -111,7 +116,7 @@ async fn inbound(
         method: convert::method(request.method()),
         params,
         query: request.uri().query().map(str::to_owned),
-        headers: convert::headers(request.head()),
+        headers,
         caller: caller(request),
         body,
     })

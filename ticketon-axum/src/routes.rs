@@ -72,14 +72,22 @@ fn methods<S: Clone + Send + Sync + 'static>(
 }
 
 async fn answer(endpoint: &dyn Endpoint, route: &Route, request: Request) -> Response {
-    convert::response(match inbound(route, request).await {
+    convert::response(match inbound(endpoint, route, request).await {
         Ok(inbound) => endpoint.call(route.op, inbound).await,
         Err(refusal) => refusal,
     })
 }
 
-async fn inbound(route: &Route, request: Request) -> Result<Inbound, HttpResponse<Body>> {
+async fn inbound(
+    endpoint: &dyn Endpoint,
+    route: &Route,
+    request: Request,
+) -> Result<Inbound, HttpResponse<Body>> {
     let (mut parts, body) = request.into_parts();
+    let headers = convert::headers(&parts).into_owned();
+    endpoint
+        .admit(route.op, &headers)
+        .map_err(Problem::into_response)?;
     let params = event::params(&mut parts)
         .await
         .map_err(Problem::into_response)?;
@@ -99,7 +107,7 @@ async fn inbound(route: &Route, request: Request) -> Result<Inbound, HttpRespons
         method: parts.method.clone(),
         params,
         query: parts.uri.query().map(str::to_owned),
-        headers: convert::headers(&parts).into_owned(),
+        headers,
         caller: caller(&parts).cloned(),
         body,
     })

@@ -135,6 +135,15 @@ pub(crate) async fn bodies_over_the_limit_are_too_large(program: &str) {
     answer(open.body("x".repeat(1_025)))
         .await
         .problem(413, "tooLarge");
+    // Nobody collects what somebody sends who may not.
+    let nobody = || {
+        shop.call(Method::PUT, "/admin/rooms/config")
+            .body(padded(LIMIT + 1))
+    };
+    answer(nobody()).await.problem(401, "unauthenticated");
+    answer(nobody().bearer_auth("x"))
+        .await
+        .problem(403, "forbidden");
 }
 
 pub(crate) async fn unknown_config_fields_are_named(program: &str) {

@@ -240,9 +240,15 @@ pub(crate) async fn bodies_over_the_limit_are_too_large(program: &str) {
             false => ann.call(Method::POST, &path),
         };
         let body = padded(&json!({"reason": "x"}), route.body_limit + 1);
-        answer(call.header(KEY, new_key()).body(body))
+        answer(call.header(KEY, new_key()).body(body.clone()))
             .await
             .problem(413, "tooLarge");
+        if path.starts_with("/admin") || path.ends_with("verify") {
+            let nobody = shop.call(Method::POST, &path).header(KEY, new_key());
+            answer(nobody.body(body))
+                .await
+                .problem(401, "unauthenticated");
+        }
     }
     assert_eq!(ann.see(&paid).await, paid);
     let confirm = PURCHASE_ROUTES

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -164,6 +164,10 @@ fn in_layout(mut refused: FieldError) -> FieldError {
 impl Endpoint for ShopAdminHttp {
     fn routes(&self) -> &'static [Route] {
         ADMIN_ROUTES
+    }
+
+    fn admit(&self, _: Op, headers: &HeaderMap) -> Result<(), Problem> {
+        self.token.check(headers)
     }
 
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {

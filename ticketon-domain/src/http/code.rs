@@ -1,4 +1,4 @@
-//! The problem codes of seats.
+//! The problem codes of seats and purchases.
 
 use ticketon_queue::http::Code;
 

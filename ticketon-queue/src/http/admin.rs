@@ -194,6 +194,10 @@ impl Endpoint for AdminHttp {
         ADMIN_ROUTES
     }
 
+    fn admit(&self, _: Op, headers: &HeaderMap) -> Result<(), Problem> {
+        self.token.check(headers)
+    }
+
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
         let answer = self.answer(op, &request).await;
         without_body(

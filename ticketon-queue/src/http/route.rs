@@ -322,6 +322,16 @@ pub trait Endpoint: Send + Sync + 'static {
     /// The routes.
     fn routes(&self) -> &'static [Route];
 
+    /// Whether a call may come in, by its headers alone. An adapter asks before it reads the body, so that nobody who is
+    /// refused anyway makes it collect one; [`call`](Self::call) judges once more.
+    ///
+    /// # Errors
+    /// What the caller is answered.
+    fn admit(&self, op: Op, headers: &HeaderMap) -> Result<(), Problem> {
+        let _ = (op, headers);
+        Ok(())
+    }
+
     /// Answers a call to one of them.
     async fn call(&self, op: Op, request: Inbound) -> Response<Body>;
 }

@@ -1,7 +1,7 @@
 //! The calls of operators and of the gate: tickets, orders that wait for somebody, their audit.
 
 use async_trait::async_trait;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::json;
 use ticketon_queue::http::{
     AdminToken, Body, Code, Endpoint, Inbound, Op, Problem, Route, json_response, without_body,
@@ -125,6 +125,10 @@ impl PurchaseAdminHttp {
 impl Endpoint for PurchaseAdminHttp {
     fn routes(&self) -> &'static [Route] {
         PURCHASE_ADMIN_ROUTES
+    }
+
+    fn admit(&self, _: Op, headers: &HeaderMap) -> Result<(), Problem> {
+        self.token.check(headers)
     }
 
     async fn call(&self, op: Op, request: Inbound) -> Response<Body> {
