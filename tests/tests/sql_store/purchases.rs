@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, Executor as _, MySqlConnection};
 use ticketon_domain::purchase::{
-    Begun, Changed, Command, Created, OrderId, OrderState, PurchaseStore, Refused, RequestEnd,
-    RequestKey, SeatMessage, TicketState,
+    Begun, Changed, Command, Created, MAX_FORGOTTEN, OrderId, OrderState, PurchaseStore, Refused,
+    RequestEnd, RequestKey, SeatMessage, TicketState,
 };
 use ticketon_domain::seat::{HoldId, SeatLedger};
 use ticketon_tests::eventually;
@@ -500,5 +500,135 @@ async fn a_request_runs_once_and_is_answered_alike() {
         }
         assert_eq!(went, 1, "{name}");
         store.ping().await.unwrap();
+    }
+}
+
+/// A newer version wrote a message that this one cannot read: it waits, what comes after it of its order too, and nothing else.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_holds_up_its_own_order_alone() {
+    for database in [Database::file().await, Database::server().await] {
+        let (store, name) = (&database.store, database.name);
+        let mut orders = Vec::new();
+        for number in 1..=5 {
+            let (person, seat) = (format!("buyer-{number}"), format!("A-1-{number}"));
+            let made = order(&person, "1", &[&seat], NOW_MS);
+            store.create(&made).await.unwrap();
+            let id = made.record.order.id;
+            let asked = confirm(&made.record, &format!("p-{number}"));
+            let record = done(store, &id, &asked, NOW_MS).await;
+            orders.push(done(store, &id, &paid(&record), NOW_MS).await);
+        }
+        // The first order has another message behind all those.
+        let first = &orders[0];
+        let (id, refund) = (
+            first.order.id,
+            Command::Refund {
+                user: Some(first.user.clone()),
+                tickets: Vec::new(),
+                reason: "ill".to_owned(),
+                request: None,
+            },
+        );
+        done(store, &id, &refund, NOW_MS).await;
+        let record = done(store, &id, &Command::TakeUp { lease_ms: 1_000 }, NOW_MS).await;
+        let refunded = Command::Refunded {
+            fence: record.work.fence,
+            refund: record.order.refunds[0].id,
+            transaction_key: "t-1".to_owned(),
+        };
+        done(store, &id, &refunded, NOW_MS).await;
+        assert_eq!(store.seat_messages(0, 9).await.unwrap().len(), 6, "{name}");
+
+        let newer = "UPDATE seat_messages SET body = '{\"kind\":\"teleported\"}' WHERE id = (SELECT id FROM (SELECT MIN(id) AS id FROM seat_messages) AS first)";
+        match database.url.starts_with("sqlite") {
+            true => {
+                let mut hand = sqlx::SqliteConnection::connect(&database.url)
+                    .await
+                    .unwrap();
+                assert_eq!(hand.execute(newer).await.unwrap().rows_affected(), 1);
+            }
+            false => {
+                let mut hand = MySqlConnection::connect(&database.url).await.unwrap();
+                assert_eq!(hand.execute(newer).await.unwrap().rows_affected(), 1);
+            }
+        }
+        let others: Vec<OrderId> = orders[1..].iter().map(|record| record.order.id).collect();
+        // A page is full though a row of it cannot be read; fewer than asked for are the last.
+        let page = store.seat_messages(0, 3).await.unwrap();
+        let found: Vec<OrderId> = page.iter().map(|one| one.order).collect();
+        assert_eq!(found, others[..3], "{name}");
+        let all = store.seat_messages(0, 9).await.unwrap();
+        let found: Vec<OrderId> = all.iter().map(|one| one.order).collect();
+        assert_eq!(found, others, "{name}");
+        assert_eq!(store.seat_messages_of(&id).await.unwrap(), [], "{name}");
+    }
+}
+
+/// Two who ask at once under a new key: one goes, the other waits, and nobody loses a connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_goes_under_a_new_key() {
+    for database in Database::all().await {
+        let (store, name) = (&database.store, database.name);
+        store.ping().await.unwrap();
+        let connections = async || match &database.server {
+            Some(server) => {
+                let told = server.sql("SHOW GLOBAL STATUS LIKE 'Connections'").await;
+                let count = told.split_whitespace().last().unwrap();
+                count.parse::<u64>().unwrap()
+            }
+            None => 0,
+        };
+        // As many as there will be.
+        for round in 0..2 {
+            let before = connections().await;
+            for number in 0..20 {
+                let asking = (0..8).map(|_| {
+                    let store = store.clone();
+                    let request = RequestKey {
+                        user: user("ann"),
+                        operation: "confirm",
+                        key: format!("{round}-{number}"),
+                    };
+                    tokio::spawn(async move {
+                        let begun = store.begin_request(&request, "h", NOW_MS, NOW_MS + 1_000);
+                        begun.await.unwrap()
+                    })
+                });
+                let begun = futures_util::future::join_all(asking).await;
+                let go = |begun: &&Result<Begun, _>| matches!(begun, Ok(Begun::Go));
+                assert_eq!(begun.iter().filter(go).count(), 1, "{name}: {begun:?}");
+            }
+            let after = connections().await;
+            // Each look is a connection, too.
+            assert!(
+                round == 0 || after - before <= 1,
+                "{name}: {before} to {after}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn so_many_requests_are_forgotten_at_once() {
+    for database in [Database::memory().await, Database::server().await] {
+        let (store, name) = (&database.store, database.name);
+        let begin = async |number: u64| {
+            let request = RequestKey {
+                user: user("ann"),
+                operation: "confirm",
+                key: format!("{number:05}"),
+            };
+            let begun = store.begin_request(&request, "h", NOW_MS, NOW_MS + 1).await;
+            assert_eq!(begun.unwrap(), Begun::Go);
+        };
+        for number in 0..MAX_FORGOTTEN + 5 {
+            begin(number).await;
+        }
+        let later_ms = NOW_MS + 10;
+        assert_eq!(store.forget_requests(NOW_MS).await.unwrap(), 0, "{name}");
+        let forgotten = store.forget_requests(later_ms).await.unwrap();
+        assert_eq!(forgotten, MAX_FORGOTTEN, "{name}");
+        assert_eq!(store.forget_requests(later_ms).await.unwrap(), 5, "{name}");
+        assert_eq!(store.forget_requests(later_ms).await.unwrap(), 0, "{name}");
     }
 }

@@ -40,6 +40,13 @@ pub trait AuditLog: Send + Sync + std::fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
 
+    /// Entries of several orders, put together by their orders and by their numbers, at most [`MAX_ENTRIES`]: for those who
+    /// walk all of them. What is left out is asked for by [`entries`](Self::entries), and by default that is all.
+    async fn entries_of(&self, orders: &[&str]) -> Result<Vec<StoredEntry>, StoreError> {
+        let _ = orders;
+        Ok(Vec::new())
+    }
+
     /// Entries that are marked as part of a checkpoint, put together by their orders; at most
     /// [`MAX_HEADS`](super::MAX_HEADS) orders.
     async fn sealed(

@@ -161,6 +161,25 @@ impl AuditLog for SqlStore {
         })
     }
 
+    async fn entries_of(&self, orders: &[&str]) -> Result<Vec<StoredEntry>, StoreError> {
+        let orders = &orders[..orders.len().min(MAX_PAGE)];
+        if orders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            "SELECT order_id, seq, at_ms, kind, body, prev_hash, hash, checkpoint FROM audit \
+             WHERE order_id IN ({}) ORDER BY order_id, seq LIMIT ?",
+            marks(orders.len())
+        );
+        let mut values: Vec<Value<'_>> = orders.iter().map(|order| Value::from(*order)).collect();
+        values.push(rows(MAX_ENTRIES, MAX_ENTRIES).into());
+        let context = "read entries of several orders";
+        read!(self, context, Reading::Fresh, |conn| {
+            let rows = conn.rows(sql.clone(), &values).await?;
+            rows.iter().map(entry).collect()
+        })
+    }
+
     async fn sealed(
         &self,
         checkpoint: i64,

@@ -100,7 +100,7 @@ impl Catalog for SqlStore {
             match conn.run(sql, values).await {
                 Ok(_) => Ok(Put::Saved),
                 // Somebody else saved the first version just now: look at it.
-                Err(Fault::Duplicate) => Err(Fault::again("two first versions at once")),
+                Err(Fault::Duplicate) => Err(Fault::race("two first versions at once")),
                 Err(fault) => Err(fault),
             }
         })

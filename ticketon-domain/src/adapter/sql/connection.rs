@@ -83,6 +83,29 @@ impl Conn {
             sqlite: done.rows_affected(), mysql: done.rows_affected()))
     }
 
+    /// Runs statements one after the other that meet no taken key. SQLite, to whose thread each message is a change of
+    /// threads and back, gets them in one.
+    pub(super) async fn run_all(
+        &mut self,
+        statements: Vec<(String, Vec<Value<'_>>)>,
+    ) -> Result<(), Fault> {
+        match self.dialect() {
+            #[cfg(feature = "sqlite")]
+            Dialect::Sqlite => {
+                let (texts, values): (Vec<String>, Vec<Vec<Value<'_>>>) =
+                    statements.into_iter().unzip();
+                self.run(texts.join("; "), &values.concat()).await.map(drop)
+            }
+            #[cfg(feature = "mysql")]
+            Dialect::MySql => {
+                for (text, values) in statements {
+                    self.run(text, &values).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// All rows of an answer; the statement has the limit.
     pub(super) async fn rows(
         &mut self,

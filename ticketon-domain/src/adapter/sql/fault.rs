@@ -40,9 +40,14 @@ impl Fault {
         Self::Again(reason.into())
     }
 
+    /// What this work read was changed by somebody else before it wrote: its connection is as good as before.
+    pub(super) fn race(reason: &'static str) -> Self {
+        Self::Again(Box::new(Race(reason)))
+    }
+
     /// Whether the connection is no good any more.
     pub(super) fn loses_connection(&self) -> bool {
-        matches!(self, Self::Again(source) if !source.is::<Refused>())
+        matches!(self, Self::Again(source) if !source.is::<Refused>() && !source.is::<Race>())
     }
 
     /// After the commit was sent: only a clear answer says that it was not done.
@@ -60,6 +65,11 @@ impl From<StoreError> for Fault {
         Self::Store(error)
     }
 }
+
+/// Somebody else was quicker.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Race(&'static str);
 
 /// The server answered that it rolled back, or that it did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -119,4 +129,15 @@ fn kind(answer: &dyn sqlx::error::DatabaseError) -> Kind {
         }
     }
     Kind::Other
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_too_slow_keeps_the_connection() {
+        assert!(!Fault::race("somebody else was quicker").loses_connection());
+        assert!(Fault::again("the connection was lost").loses_connection());
+    }
 }

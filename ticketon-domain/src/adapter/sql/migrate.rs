@@ -144,7 +144,8 @@ fn check<'a>(steps: &'a [Step], made: &[(i64, String)]) -> Result<&'a [Step], Fa
     for ((number, name, text), (made, made_hash)) in first.iter().zip(made) {
         if number != made || hash(text) != *made_hash {
             return Err(refuse(&format!(
-                "step {number} ({name}) of its tables was made by another text than this program has"
+                "step {number} ({name}) of its tables was made by another text than this program has: the \
+                 database is another program's, or one from before the first release; begin with an empty one"
             )));
         }
     }
@@ -176,7 +177,7 @@ async fn lock(conn: &mut Conn) -> Result<(), Fault> {
     );
     match conn.row(sql, &[]).await? {
         Some(row) if row.opt_int("got")? == Some(1) => Ok(()),
-        _ => Err(Fault::again("somebody else migrates the database")),
+        _ => Err(Fault::race("somebody else migrates the database")),
     }
 }
 

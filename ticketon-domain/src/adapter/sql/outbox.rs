@@ -1,6 +1,7 @@
 //! The outbox of all aggregates in the database, and the leases on its shards.
 
 mod leases;
+mod records;
 mod rows;
 
 use async_trait::async_trait;
@@ -19,8 +20,13 @@ use crate::outbox::{
     Refusal, ShardLease, Unpublished,
 };
 
+pub(super) use records::Records;
+use records::{Part, Record};
+
 /// The most messages of one statement.
 const MAX_ROWS: usize = 100;
+/// What a record of published messages is called in errors.
+const RECORD: &str = "record published messages";
 /// The longest name of a relay or a consumer, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
@@ -181,9 +187,27 @@ impl OutboxStore for SqlStore {
     }
 
     async fn published(&self, lease: &ShardLease, ids: &[i64]) -> Result<Recorded, StoreError> {
-        transaction!(self, "record published messages", |conn| {
-            rows::remove(conn, lease, ids).await.map(recorded)
-        })
+        let record = Record {
+            lease: lease.clone(),
+            ids: ids.to_vec(),
+        };
+        let alone = [record.clone()];
+        let told = match self.records.join(record).await {
+            Part::Told(good) => good,
+            Part::Turn(turn) => {
+                let good = transaction!(self, RECORD, |conn| {
+                    rows::remove(conn, turn.records()).await
+                })?;
+                turn.tell(good)
+            }
+        };
+        let good = match told {
+            Some(good) => good,
+            // Who had the turn could not; this one says why by itself.
+            None => transaction!(self, RECORD, |conn| { rows::remove(conn, &alone).await })?
+                .contains(&true),
+        };
+        Ok(recorded(good))
     }
 
     async fn park(

@@ -38,7 +38,7 @@ impl PurchaseStore for SqlStore {
         transaction!(self, "create an order", |conn| {
             match row.insert(conn).await {
                 Ok(()) => {
-                    write::follow_up(conn, change).await?;
+                    write::follow_up(conn, change, &write::Moved::new()).await?;
                     Ok(Created::Done)
                 }
                 Err(Fault::Duplicate) => {
@@ -49,7 +49,7 @@ impl PurchaseStore for SqlStore {
                     }
                     match of_hold(conn, &order.event, &order.hold).await? {
                         Some(other) => Ok(Created::Claimed(Box::new(other))),
-                        None => Err(Fault::again("the hold was free again a moment later")),
+                        None => Err(Fault::race("the hold was free again a moment later")),
                     }
                 }
                 Err(fault) => Err(fault),

@@ -8,6 +8,7 @@ use ticketon_queue::StoreError;
 
 use super::catalog::Layouts;
 use super::open::Source;
+use super::outbox::Records;
 use super::pool::{Line, Pool, Replica};
 use super::transaction::Reading;
 #[cfg(feature = "sqlite")]
@@ -67,6 +68,8 @@ pub struct SqlStore {
     pub(super) replica: Option<Replica>,
     pub(super) limits: SqlLimits,
     pub(super) layouts: Arc<Layouts>,
+    /// What relays of this process have published and is being written down.
+    pub(super) records: Arc<Records>,
 }
 
 /// Where is written.
@@ -162,6 +165,7 @@ impl SqlStore {
             replica: None,
             limits,
             layouts: Arc::default(),
+            records: Arc::default(),
         }
     }
 

@@ -17,6 +17,9 @@ use super::pool::Line;
 
 /// The most transactions of a group.
 const MAX_GROUP: u32 = 64;
+/// Begins a member's work; the one before it, if its savepoint is open, has ended its own.
+const BEGIN_MEMBER: &str = "SAVEPOINT member";
+const BEGIN_NEXT_MEMBER: &str = "RELEASE member; SAVEPOINT member";
 /// Takes back a member's work.
 const UNDO_MEMBER: &str = "ROLLBACK TO member; RELEASE member";
 /// Why a group was taken back; each of its members tries again.
@@ -44,6 +47,8 @@ struct Desk {
 struct Group {
     /// Those that did their work.
     members: u32,
+    /// The savepoint of the last one is open: the next one ends it with its own first statement, or the commit does.
+    open: bool,
     /// How it ended; the sender vanishes if nobody knows.
     end: watch::Sender<Option<End>>,
 }
@@ -158,33 +163,43 @@ impl Turn {
             // From the start it has the right to write, so that it can never be refused in the middle.
             self.conn()?.command("BEGIN IMMEDIATE").await?;
             let end = watch::Sender::new(None);
-            self.desk()?.group = Some(Group { members: 0, end });
+            self.desk()?.group = Some(Group {
+                members: 0,
+                open: false,
+                end,
+            });
         }
-        self.stage = if member { Stage::Member } else { Stage::First };
-        if member {
-            self.conn()?.command("SAVEPOINT member").await?;
+        if !member {
+            self.stage = Stage::First;
+            return Ok(());
         }
+        let open = self.desk()?.group.as_ref().is_some_and(|group| group.open);
+        if open {
+            // Left in here, nobody knows whose savepoint it is: the stage stays torn.
+            self.conn()?.command(BEGIN_NEXT_MEMBER).await?;
+        } else {
+            self.stage = Stage::Member;
+            self.conn()?.command(BEGIN_MEMBER).await?;
+        }
+        if let Some(group) = &mut self.desk()?.group {
+            group.open = false;
+        }
+        self.stage = Stage::Member;
         Ok(())
     }
 
     /// Ends the work, to be kept; returns once it is durable.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
-        let release = (self.stage == Stage::Member).then_some("RELEASE member");
-        self.finish(release, true).await
+        self.finish(true).await
     }
 
     /// Takes the work back; returns once what it may have read is durable.
     pub(super) async fn roll_back(mut self) -> Result<(), Fault> {
-        let undo = match self.stage {
-            Stage::Member => Some(UNDO_MEMBER),
-            // The group is this one alone; it ends, and the next one begins another.
-            Stage::First | Stage::Torn => None,
-        };
-        let keep = undo.is_some();
-        self.finish(undo, keep).await
+        // A group of this one alone ends, and the next one begins another.
+        self.finish(false).await
     }
 
-    async fn finish(&mut self, command: Option<&'static str>, keep: bool) -> Result<(), Fault> {
+    async fn finish(&mut self, keep: bool) -> Result<(), Fault> {
         let stage = self.stage;
         let Some(mut desk) = self.desk.take() else {
             return Ok(());
@@ -193,16 +208,17 @@ impl Turn {
             return Ok(());
         };
         let writer = self.writer.clone();
-        if !keep && stage == Stage::First {
+        if !keep && stage != Stage::Member {
             spawn(take_back(desk, "it was taken back", writer.in_memory));
             return Ok(());
         }
         group.members += 1;
+        group.open = keep && stage == Stage::Member;
         let mut end = group.end.subscribe();
-        match command {
-            None => writer.pass_on(desk),
+        match keep {
+            true => writer.pass_on(desk),
             // Goes on by itself: a caller who leaves now does not leave the others in doubt.
-            Some(command) => spawn(end_member(writer, desk, command)),
+            false => spawn(undo_member(writer, desk)),
         }
         let ended = match end.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone(),
@@ -217,13 +233,14 @@ impl Turn {
     }
 }
 
-/// Ends a savepoint and lets the next one write. If that fails, SQLite has taken back the whole transaction by itself.
-async fn end_member(writer: Writer, mut desk: OwnedMutexGuard<Desk>, command: &'static str) {
-    let ended = match desk.conn.as_mut() {
-        Some(conn) => conn.command(command).await.is_ok(),
+/// Takes back what a member did and lets the next one write. If that fails, SQLite has taken back the whole transaction
+/// by itself.
+async fn undo_member(writer: Writer, mut desk: OwnedMutexGuard<Desk>) {
+    let undone = match desk.conn.as_mut() {
+        Some(conn) => conn.command(UNDO_MEMBER).await.is_ok(),
         None => false,
     };
-    if ended {
+    if undone {
         writer.pass_on(desk);
     } else {
         take_back(desk, OTHER_FAILED, writer.in_memory).await;
@@ -238,7 +255,7 @@ impl Drop for Turn {
         };
         let writer = self.writer.clone();
         match self.stage {
-            Stage::Member => spawn(end_member(writer, desk, UNDO_MEMBER)),
+            Stage::Member => spawn(undo_member(writer, desk)),
             Stage::First | Stage::Torn => spawn(take_back(desk, OTHER_FAILED, writer.in_memory)),
         }
     }
@@ -418,19 +435,54 @@ mod tests {
         let writer = writer().await;
         let (first, mut next) = group(&writer).await;
         insert(&mut next, 2).await;
-        // As SQLite itself does when the disk is full.
+        // As SQLite itself does when the disk is full, while it says so.
         next.conn().unwrap().command("ROLLBACK").await.unwrap();
-        assert!(next.commit().await.is_err());
+        assert!(next.roll_back().await.is_err());
         let told = first.await.unwrap();
         assert!(
             matches!(told, Err(Fault::Again(_))),
             "nothing of it was done: {told:?}"
         );
         assert_eq!(numbers(&writer).await, [0; 0]);
+        // Who does not hear it wants to go on: the next one in the group or the commit finds it.
+        let (first, mut next) = group(&writer).await;
+        next.conn().unwrap().command("ROLLBACK").await.unwrap();
+        assert!(next.commit().await.is_err());
+        assert!(first.await.unwrap().is_err());
+        assert_eq!(numbers(&writer).await, [0; 0]);
         let mut turn = writer.begin().await.unwrap();
         insert(&mut turn, 3).await;
         turn.commit().await.unwrap();
         assert_eq!(numbers(&writer).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn each_member_of_a_long_group_ends_by_itself() {
+        let writer = writer().await;
+        let mut first = writer.begin().await.unwrap();
+        insert(&mut first, 0).await;
+        // In the order of the line: some keep what they did, some take it back, some leave.
+        let mut line = Vec::new();
+        for number in 1..=9 {
+            let member = writer.clone();
+            line.push(tokio::spawn(async move {
+                let mut turn = member.begin().await.unwrap();
+                insert(&mut turn, number).await;
+                match number % 3 {
+                    0 => turn.roll_back().await,
+                    1 => turn.commit().await,
+                    _ => Ok(drop(turn)),
+                }
+            }));
+            while writer.line.waiting() < usize::try_from(number).unwrap() {
+                yield_now().await;
+            }
+        }
+        first.commit().await.unwrap();
+        for member in line {
+            member.await.unwrap().unwrap();
+        }
+        assert_eq!(numbers(&writer).await, [0, 1, 4, 7]);
     }
 
     #[tokio::test]

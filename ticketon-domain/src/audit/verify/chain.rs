@@ -1,10 +1,14 @@
 //! Chains: whole from the first entry to the head that the order knows.
 
+use std::collections::HashMap;
+
 use ticketon_queue::StoreError;
 
 use super::{Verified, Verifier};
 use crate::audit::finding::{Findings, Place, Wrong};
-use crate::audit::{AuditLog, ChainHash, Entry, MAX_ENTRIES, MAX_PAGE, StoredChain, rows};
+use crate::audit::{
+    AuditLog, ChainHash, Entry, MAX_ENTRIES, MAX_PAGE, StoredChain, StoredEntry, rows,
+};
 use crate::purchase::OrderRecord;
 
 /// What a walk along a chain has seen.
@@ -26,6 +30,36 @@ enum Mark {
     Not,
 }
 
+/// The entries of a page of chains, read at once where they fit.
+struct Ahead(HashMap<String, Vec<StoredEntry>>);
+
+impl Ahead {
+    async fn read(log: &dyn AuditLog, page: &[StoredChain]) -> Result<Self, StoreError> {
+        let orders: Vec<&str> = page.iter().map(|chain| chain.order.as_str()).collect();
+        let entries = match log.entries_of(&orders).await {
+            Ok(entries) => entries,
+            // One of them is no text: which, shows when each is read by itself.
+            Err(StoreError::Corrupt { .. }) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let mut chains: HashMap<String, Vec<StoredEntry>> = HashMap::new();
+        for entry in entries {
+            chains.entry(entry.order.clone()).or_default().push(entry);
+        }
+        Ok(Self(chains))
+    }
+
+    /// Those of a chain, if they go to its end.
+    fn take(&mut self, chain: &StoredChain) -> Option<Vec<StoredEntry>> {
+        let entries = self.0.remove(&chain.order)?;
+        let last = entries.last()?.seq;
+        chain
+            .last_seq
+            .is_some_and(|end| last >= end)
+            .then_some(entries)
+    }
+}
+
 impl Verifier {
     pub(super) async fn verify_chains(
         &self,
@@ -43,14 +77,18 @@ impl Verifier {
                 return Ok(());
             };
             after.clone_from(&last.order);
+            let mut ahead = Ahead::read(log, &page).await?;
             for chain in page {
                 verified.orders += 1;
                 let mut is_good = true;
-                let mut walk = self.walk(log, &chain, &mut |_| is_good = false).await?;
+                let read = ahead.take(&chain);
+                let mut walk = self
+                    .walk(log, &chain, read, &mut |_| is_good = false)
+                    .await?;
                 if !is_good {
                     // Beside a running shop two reads may see two moments.
                     let chain = log.chain(&chain.order).await?.unwrap_or(chain);
-                    walk = self.walk(log, &chain, findings).await?;
+                    walk = self.walk(log, &chain, None, findings).await?;
                 }
                 verified.entries += walk.entries;
                 verified.unsealed += walk.unsealed;
@@ -62,6 +100,7 @@ impl Verifier {
         &self,
         log: &dyn AuditLog,
         chain: &StoredChain,
+        mut read: Option<Vec<StoredEntry>>,
         findings: &mut Findings<'_>,
     ) -> Result<Walk, StoreError> {
         let order = chain.order.as_str();
@@ -75,7 +114,11 @@ impl Verifier {
         let mut from = chain.last_seq.map(|_| i64::MIN);
         let end = chain.last_seq.unwrap_or(i64::MIN);
         while let Some(first) = from.filter(|from| *from <= end) {
-            let page = match log.entries(order, first, MAX_ENTRIES).await {
+            let page = match read.take() {
+                Some(page) => Ok(page),
+                None => log.entries(order, first, MAX_ENTRIES).await,
+            };
+            let page = match page {
                 Ok(page) => page,
                 // Text that is no text: nothing more can be said about this chain.
                 Err(StoreError::Corrupt { detail, .. }) => {

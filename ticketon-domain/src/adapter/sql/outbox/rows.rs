@@ -1,13 +1,14 @@
 //! The messages that wait, and those that are parked.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ticketon_queue::UnixMs;
 
-use super::MAX_ROWS;
+use super::records::Record;
+use super::{MAX_ROWS, shard_of};
 use crate::adapter::sql::connection::Conn;
 use crate::adapter::sql::row::Row;
-use crate::adapter::sql::statement::marks;
+use crate::adapter::sql::statement::{Dialect, marks};
 use crate::adapter::sql::value::Value;
 use crate::adapter::sql::{Fault, for_update, values};
 use crate::outbox::store::shortened;
@@ -67,42 +68,75 @@ fn message(row: &Row) -> Result<NewMessage, Fault> {
     })
 }
 
-/// Whether the lease is good, and if so, whether something of its shard is parked. The row of the lease is locked.
-async fn good(conn: &mut Conn, lease: &ShardLease) -> Result<Option<bool>, Fault> {
-    let sql = for_update!(
-        "SELECT owner, fence, (SELECT MIN(p.message) FROM outbox_parked p WHERE p.shard = l.shard) AS parked \
-         FROM outbox_leases l WHERE l.shard = ?"
-    );
+/// Whether the lease is good. Its row is locked.
+async fn is_good(conn: &mut Conn, lease: &ShardLease) -> Result<bool, Fault> {
+    let sql = for_update!("SELECT owner, fence FROM outbox_leases WHERE shard = ?");
     let Some(row) = conn.row(sql, values![i64::from(lease.shard)]).await? else {
-        return Ok(None);
-    };
-    let good = row.count("fence")? == lease.fence && row.text("owner")? == lease.relay;
-    let parked = row.opt_int("parked")?.is_some();
-    Ok(good.then_some(parked))
-}
-
-/// Removes messages that were published; whether the lease was good.
-pub(super) async fn remove(
-    conn: &mut Conn,
-    lease: &ShardLease,
-    ids: &[i64],
-) -> Result<bool, Fault> {
-    let Some(parked) = good(conn, lease).await? else {
         return Ok(false);
     };
-    for ids in ids.chunks(MAX_ROWS) {
-        let mut values = values![i64::from(lease.shard)].to_vec();
-        values.extend(ids.iter().map(|id| Value::from(*id)));
-        let delete = "DELETE FROM outbox WHERE shard = ? AND id IN";
-        conn.run(format!("{delete} ({})", marks(ids.len())), &values)
-            .await?;
+    Ok(row.count("fence")? == lease.fence && row.text("owner")? == lease.relay)
+}
+
+/// Removes messages that were published; of each record whether its lease was good. The rows of the leases are locked, in
+/// one order.
+pub(super) async fn remove(conn: &mut Conn, records: &[Record]) -> Result<Vec<bool>, Fault> {
+    let select = "SELECT shard, owner, fence, \
+                  (SELECT MIN(p.message) FROM outbox_parked p WHERE p.shard = l.shard) AS parked \
+                  FROM outbox_leases l WHERE l.shard IN";
+    let shards: Vec<Value<'_>> = records
+        .iter()
+        .map(|record| i64::from(record.lease.shard).into())
+        .collect();
+    let lock = match conn.dialect() {
+        #[cfg(feature = "sqlite")]
+        Dialect::Sqlite => "",
+        #[cfg(feature = "mysql")]
+        Dialect::MySql => " FOR UPDATE",
+    };
+    let sql = format!("{select} ({}) ORDER BY l.shard{lock}", marks(shards.len()));
+    let mut kept = HashMap::new();
+    for row in conn.rows(sql, &shards).await? {
+        let parked = row.opt_int("parked")?.is_some();
+        let owner = (row.text("owner")?, row.count("fence")?);
+        kept.insert(shard_of(row.int("shard")?)?, (owner, parked));
+    }
+    let is_good = |record: &&Record| {
+        let lease = &record.lease;
+        kept.get(&lease.shard)
+            .is_some_and(|((owner, fence), _)| *owner == lease.relay && *fence == lease.fence)
+    };
+    let good: Vec<&Record> = records.iter().filter(is_good).collect();
+    let of = |record: &Record| i64::from(record.lease.shard);
+    let mut rows: Vec<(i64, i64)> = Vec::new();
+    for record in &good {
+        rows.extend(record.ids.iter().map(|id| (of(record), *id)));
+    }
+    let parked = good.iter().any(|record| {
+        let kept = kept.get(&record.lease.shard);
+        kept.is_some_and(|(_, parked)| *parked)
+    });
+    for rows in rows.chunks(MAX_ROWS) {
+        let mut shards: Vec<i64> = rows.iter().map(|(shard, _)| *shard).collect();
+        shards.dedup();
+        let mut values: Vec<Value<'_>> = shards.iter().map(|shard| (*shard).into()).collect();
+        values.extend(rows.iter().map(|(_, id)| Value::from(*id)));
+        let (of_shards, of_rows) = (marks(shards.len()), marks(rows.len()));
+        let delete = "DELETE FROM outbox WHERE shard IN";
+        conn.run(
+            format!("{delete} ({of_shards}) AND id IN ({of_rows})"),
+            &values,
+        )
+        .await?;
         if parked {
-            let free = "DELETE FROM outbox_parked WHERE shard = ? AND message IN";
-            conn.run(format!("{free} ({})", marks(ids.len())), &values)
-                .await?;
+            let free = "DELETE FROM outbox_parked WHERE shard IN";
+            conn.run(
+                format!("{free} ({of_shards}) AND message IN ({of_rows})"),
+                &values,
+            )
+            .await?;
         }
     }
-    Ok(true)
+    Ok(records.iter().map(|record| is_good(&record)).collect())
 }
 
 /// Parks messages; whether the lease was good.
@@ -112,7 +146,7 @@ pub(super) async fn park(
     now_ms: UnixMs,
     refusals: &[Refusal],
 ) -> Result<bool, Fault> {
-    if good(conn, lease).await?.is_none() {
+    if !is_good(conn, lease).await? {
         return Ok(false);
     }
     let shard = i64::from(lease.shard);

@@ -1,5 +1,7 @@
 //! What the seat map has yet to be told.
 
+use std::collections::HashSet;
+
 use ticketon_queue::EventId;
 
 use super::super::row::Row;
@@ -8,7 +10,8 @@ use super::super::value::Value;
 use super::{Conn, Fault, bounded, rows, values};
 use crate::purchase::{MAX_MESSAGES, PendingMessage};
 
-/// The oldest messages behind a number.
+/// The oldest messages behind a number that this version can read: fewer than asked for are the last. What it cannot
+/// read, as a newer version may write it, waits, and so does what comes after it of the same order.
 pub(super) async fn after(
     conn: &mut Conn,
     after: i64,
@@ -16,16 +19,25 @@ pub(super) async fn after(
 ) -> Result<Vec<PendingMessage>, Fault> {
     let sql =
         "SELECT id, event_id, order_id, body FROM seat_messages WHERE id > ? ORDER BY id LIMIT ?";
-    let found = conn
-        .rows(sql, values![after, rows(limit, MAX_MESSAGES)])
-        .await?;
-    Ok(readable(&found))
+    let wanted = limit.clamp(1, MAX_MESSAGES);
+    let (mut after, mut found, mut waiting) = (after, Vec::new(), HashSet::new());
+    loop {
+        let limit = rows(wanted - found.len(), MAX_MESSAGES);
+        let page = conn.rows(sql, values![after, limit]).await?;
+        let Some(last) = page.last() else {
+            return Ok(found);
+        };
+        after = last.int("id")?;
+        let is_last = page.len() < wanted - found.len();
+        found.extend(readable(&page, &mut waiting));
+        if is_last || found.len() >= wanted {
+            return Ok(found);
+        }
+    }
 }
 
-/// The messages that this version can read. What it cannot, as a newer version may write it, waits, and so does what
-/// comes after it of the same order.
-fn readable(rows: &[Row]) -> Vec<PendingMessage> {
-    let mut waiting: Vec<String> = Vec::new();
+/// Those that can be read; of orders that wait, none.
+fn readable(rows: &[Row], waiting: &mut HashSet<String>) -> Vec<PendingMessage> {
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
         let order = row.text("order_id").unwrap_or_default();
@@ -36,7 +48,7 @@ fn readable(rows: &[Row]) -> Vec<PendingMessage> {
             Ok(message) => messages.push(message),
             Err(fault) => {
                 tracing::error!(target: "ticketon::sql", order, ?fault, "a seat message cannot be read: it waits");
-                waiting.push(order);
+                waiting.insert(order);
             }
         }
     }
@@ -49,7 +61,7 @@ pub(super) async fn of(conn: &mut Conn, order: &str) -> Result<Vec<PendingMessag
     let found = conn
         .rows(sql, values![order, rows(MAX_MESSAGES, MAX_MESSAGES)])
         .await?;
-    Ok(readable(&found))
+    Ok(readable(&found, &mut HashSet::new()))
 }
 
 /// Forgets messages.

@@ -14,22 +14,22 @@ pub(super) async fn begin(
     now_ms: UnixMs,
     until_ms: UnixMs,
 ) -> Result<Begun, Fault> {
+    let insert = "INSERT INTO requests (user_id, operation, idem_key, hash, lease_until_ms, created_ms) \
+                  VALUES (?, ?, ?, ?, ?, ?)";
+    let values = values![&key.user, key.operation, &key.key, hash, until_ms, now_ms];
+    // Most keys are new: nothing is read for those.
+    match conn.run(insert, values).await {
+        Err(Fault::Duplicate) => {}
+        inserted => return inserted.map(|_| Begun::Go),
+    }
     let sql = for_update!(
         "SELECT hash, lease_until_ms, answer FROM requests WHERE user_id = ? AND operation = ? AND idem_key = ?"
     );
-    let Some(row) = conn
+    let row = conn
         .row(sql, values![&key.user, key.operation, &key.key])
-        .await?
-    else {
-        let sql = "INSERT INTO requests (user_id, operation, idem_key, hash, lease_until_ms, created_ms) \
-                   VALUES (?, ?, ?, ?, ?, ?)";
-        let values = values![&key.user, key.operation, &key.key, hash, until_ms, now_ms];
-        return match conn.run(sql, values).await {
-            Ok(_) => Ok(Begun::Go),
-            // Somebody else began it just now: look at that.
-            Err(Fault::Duplicate) => Err(Fault::again("two requests with one key at once")),
-            Err(fault) => Err(fault),
-        };
+        .await?;
+    let Some(row) = row else {
+        return Err(Fault::race("a key was free again a moment later"));
     };
     if row.text("hash")? != hash {
         return Ok(Begun::Mismatch);

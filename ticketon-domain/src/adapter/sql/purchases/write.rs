@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::statement::{marks, rows_of_marks};
 use super::{Conn, Fault, Value, number, values};
-use crate::purchase::{Change, Changed, OrderColumns, OrderRecord, Ticket, TicketColumns};
+use crate::purchase::{
+    Change, Changed, OrderColumns, OrderRecord, Ticket, TicketColumns, TicketState,
+};
 use crate::venue::SeatLabel;
 
 /// The row of an order.
@@ -90,52 +92,52 @@ pub(super) async fn change(
             let key = row.payment_key().unwrap_or_default();
             return match conn.row(sql, values![key, &row.id]).await? {
                 Some(_) => Ok(Changed::PaymentTaken),
-                None => Err(Fault::again("a key was free again a moment later")),
+                None => Err(Fault::race("a key was free again a moment later")),
             };
         }
         Err(fault) => return Err(fault),
     }
-    let taken = tickets(conn, before, &row).await?;
+    let (new, moved) = tickets(before, &change.record);
+    let taken = insert(conn, &row, &new).await?;
     if !taken.is_empty() {
         conn.undo();
         return Ok(Changed::SeatsTaken(taken));
     }
-    follow_up(conn, &change).await?;
+    follow_up(conn, &change, &moved).await?;
     Ok(Changed::Done(Box::new(change.record)))
 }
 
-/// Writes the tickets that are new or changed; answers which seats have other people's live tickets.
-async fn tickets(
-    conn: &mut Conn,
-    before: &OrderRecord,
-    row: &OrderRow<'_>,
-) -> Result<Vec<SeatLabel>, Fault> {
-    let order = &row.record.order;
-    let mut new: Vec<&Ticket> = Vec::new();
-    let mut moved: BTreeMap<_, Vec<&Ticket>> = BTreeMap::new();
-    for ticket in &order.tickets {
+/// The ids of tickets, by the state that they have now.
+pub(super) type Moved = BTreeMap<TicketState, Vec<String>>;
+
+/// The tickets that are new, and those that have another state than before.
+fn tickets<'a>(before: &OrderRecord, after: &'a OrderRecord) -> (Vec<&'a Ticket>, Moved) {
+    let (mut new, mut moved) = (Vec::new(), Moved::new());
+    for ticket in &after.order.tickets {
         match before.order.ticket(&ticket.id) {
             None => new.push(ticket),
             Some(old) if old.state != ticket.state => {
-                moved.entry(ticket.state).or_default().push(ticket);
+                let ids = moved.entry(ticket.state).or_default();
+                ids.push(ticket.id.to_string());
             }
             Some(_) => {}
         }
     }
-    for (state, tickets) in moved {
-        let ids: Vec<String> = tickets.iter().map(|ticket| ticket.id.to_string()).collect();
-        let mut values: Vec<Value<'_>> =
-            values![state.as_str(), live(state.is_live()), order.changed_at_ms].to_vec();
-        values.extend(ids.iter().map(Value::from));
-        let sql = "UPDATE tickets SET state = ?, live = ?, changed_ms = ? WHERE id IN";
-        conn.run(format!("{sql} ({})", marks(ids.len())), &values)
-            .await?;
-    }
+    (new, moved)
+}
+
+/// Writes tickets that are new; answers which seats have other people's live tickets.
+async fn insert(
+    conn: &mut Conn,
+    row: &OrderRow<'_>,
+    new: &[&Ticket],
+) -> Result<Vec<SeatLabel>, Fault> {
+    let order = &row.record.order;
     if new.is_empty() {
         return Ok(Vec::new());
     }
     let mut rows = Vec::with_capacity(new.len());
-    for ticket in &new {
+    for ticket in new {
         // The column would hold something else.
         number(ticket.price)?;
         rows.push(TicketColumns::of(ticket, order, row.record.user.as_str()));
@@ -163,7 +165,7 @@ async fn tickets(
         .await
     {
         Ok(_) => Ok(Vec::new()),
-        Err(Fault::Duplicate) => taken(conn, row, &new).await,
+        Err(Fault::Duplicate) => taken(conn, row, new).await,
         Err(fault) => Err(fault),
     }
 }
@@ -181,24 +183,37 @@ async fn taken(
     let sql = format!("{sql} ({}) ORDER BY seat", marks(tickets.len()));
     let rows = conn.rows(sql, &values).await?;
     if rows.is_empty() {
-        return Err(Fault::again("a seat was free again a moment later"));
+        return Err(Fault::race("a seat was free again a moment later"));
     }
     rows.iter().map(|row| row.parsed("seat")).collect()
 }
 
-/// Writes what a change brings beside the order: for its audit, for others, for the map.
-pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fault> {
-    let id = change.record.order.id.to_string();
-    if !change.entries.is_empty() {
-        let mut hashes = Vec::with_capacity(change.entries.len());
-        for entry in &change.entries {
-            hashes.push((
-                number(entry.seq)?,
-                entry.prev.to_string(),
-                entry.hash.to_string(),
-            ));
-        }
-        let mut values: Vec<Value<'_>> = Vec::new();
+/// Writes what a change brings beside the order: in its tickets, for its audit, for others, for the map.
+pub(super) async fn follow_up(
+    conn: &mut Conn,
+    change: &Change,
+    moved: &Moved,
+) -> Result<(), Fault> {
+    let order = &change.record.order;
+    let id = order.id.to_string();
+    let mut statements: Vec<(String, Vec<Value<'_>>)> = Vec::new();
+    for (state, ids) in moved {
+        let mut values =
+            values![state.as_str(), live(state.is_live()), order.changed_at_ms].to_vec();
+        values.extend(ids.iter().map(Value::from));
+        let sql = "UPDATE tickets SET state = ?, live = ?, changed_ms = ? WHERE id IN";
+        statements.push((format!("{sql} ({})", marks(ids.len())), values));
+    }
+    let mut hashes = Vec::with_capacity(change.entries.len());
+    for entry in &change.entries {
+        hashes.push((
+            number(entry.seq)?,
+            entry.prev.to_string(),
+            entry.hash.to_string(),
+        ));
+    }
+    if !hashes.is_empty() {
+        let mut values: Vec<Value<'_>> = Vec::with_capacity(7 * hashes.len());
         for (entry, (seq, prev, hash)) in change.entries.iter().zip(&hashes) {
             values.extend(values![
                 &id,
@@ -211,15 +226,15 @@ pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fa
             ]);
         }
         let sql = "INSERT INTO audit (order_id, seq, at_ms, kind, body, prev_hash, hash) VALUES";
-        let rows = rows_of_marks(change.entries.len(), 7);
-        conn.run(format!("{sql} {rows}"), &values).await?;
+        let rows = rows_of_marks(hashes.len(), 7);
+        statements.push((format!("{sql} {rows}"), values));
     }
-    if !change.news.is_empty() {
-        let mut names = Vec::with_capacity(change.news.len());
-        for news in &change.news {
-            names.push((news.aggregate.to_string(), number(news.version)?));
-        }
-        let mut values: Vec<Value<'_>> = Vec::new();
+    let mut names = Vec::with_capacity(change.news.len());
+    for news in &change.news {
+        names.push((news.aggregate.to_string(), number(news.version)?));
+    }
+    if !names.is_empty() {
+        let mut values: Vec<Value<'_>> = Vec::with_capacity(7 * names.len());
         for (news, (aggregate, version)) in change.news.iter().zip(&names) {
             values.extend(values![
                 u32::from(news.aggregate.shard()),
@@ -232,23 +247,24 @@ pub(super) async fn follow_up(conn: &mut Conn, change: &Change) -> Result<(), Fa
             ]);
         }
         let sql = "INSERT INTO outbox (shard, aggregate, version, kind, occurred_ms, correlation, payload) VALUES";
-        let rows = rows_of_marks(change.news.len(), 7);
-        conn.run(format!("{sql} {rows}"), &values).await?;
+        let rows = rows_of_marks(names.len(), 7);
+        statements.push((format!("{sql} {rows}"), values));
     }
-    if !change.messages.is_empty() {
-        let bodies: Result<Vec<String>, serde_json::Error> =
-            change.messages.iter().map(serde_json::to_string).collect();
-        let bodies = bodies.map_err(|error| Fault::Corrupt(error.to_string()))?;
-        let event = &change.record.order.event;
-        let mut values: Vec<Value<'_>> = Vec::new();
+    let bodies: Result<Vec<String>, serde_json::Error> =
+        change.messages.iter().map(serde_json::to_string).collect();
+    let bodies = bodies.map_err(|error| Fault::Corrupt(error.to_string()))?;
+    if !bodies.is_empty() {
+        let mut values: Vec<Value<'_>> = Vec::with_capacity(3 * bodies.len());
         for body in &bodies {
-            values.extend(values![event, &id, body]);
+            values.extend(values![&order.event, &id, body]);
         }
         let sql = "INSERT INTO seat_messages (event_id, order_id, body) VALUES";
-        conn.run(format!("{sql} {}", rows_of_marks(bodies.len(), 3)), &values)
-            .await?;
+        statements.push((format!("{sql} {}", rows_of_marks(bodies.len(), 3)), values));
     }
-    Ok(())
+    if statements.is_empty() {
+        return Ok(());
+    }
+    conn.run_all(statements).await
 }
 
 fn live(is_live: bool) -> Option<i64> {
