@@ -126,9 +126,17 @@ struct Parts {
     source: String,
     lease_ms: i64,
     poll: Duration,
+    pace: Duration,
     batch: usize,
     parallel: usize,
     retry_max_ms: i64,
+}
+
+/// Passes so much time; none at all if there is none to pass.
+async fn pace(pace: Duration) {
+    if !pace.is_zero() {
+        tokio::time::sleep(pace).await;
+    }
 }
 
 /// The task's state.
@@ -149,6 +157,8 @@ struct Task {
     running: JoinSet<(u16, Batch)>,
     /// The shard that is looked at first, so that none waits for the others.
     turn: u16,
+    /// The last round found more shards with messages than it may publish in at a time.
+    crowded: bool,
     health: watch::Sender<RelayHealth>,
     leased_at_ms: Option<UnixMs>,
     counted_at_ms: Option<UnixMs>,
@@ -166,6 +176,7 @@ impl Task {
             panicked: HashMap::new(),
             running: JoinSet::new(),
             turn: 0,
+            crowded: false,
             health,
             leased_at_ms: None,
             counted_at_ms: None,
@@ -176,18 +187,24 @@ impl Task {
     async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let parts = Arc::clone(&self.parts);
         'rounds: loop {
+            let mut pace = std::pin::pin!(pace(parts.pace));
             let round = self.round().await;
             self.note(parts.clock.now_ms(), round);
             let mut pause = std::pin::pin!(parts.clock.sleep(parts.poll));
+            let mut woken = false;
             // A batch that moved something may make room for the next one at once; all else waits for the next round.
             loop {
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => break 'rounds,
                     () = &mut pause => break,
-                    () = parts.wake.0.notified() => break,
+                    () = parts.wake.0.notified(), if !woken => woken = true,
+                    () = &mut pace, if woken => break,
                     Some(done) = self.running.join_next() => {
                         if done.is_ok_and(|(shard, batch)| self.ended(shard, batch)) {
-                            break;
+                            if self.crowded {
+                                break;
+                            }
+                            woken = true;
                         }
                     }
                 }
@@ -222,8 +239,10 @@ impl Task {
             self.panicked.clear();
         }
         waiting.sort_unstable_by_key(|shard| (*shard < self.turn, *shard));
+        self.crowded = false;
         for shard in waiting {
             if self.running.len() >= self.parts.parallel {
+                self.crowded = true;
                 break;
             }
             let panicked = self.panicked.get(&shard);

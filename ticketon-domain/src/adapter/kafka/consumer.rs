@@ -71,15 +71,16 @@ impl KafkaConsumerBuilder {
     ///
     /// # Errors
     /// [`BusError::Config`] when settings are refused.
-    pub fn start(mut self, once: Once) -> Result<KafkaConsumer, BusError> {
+    pub fn start(self, once: Once) -> Result<KafkaConsumer, BusError> {
         let firm = [
             ("group.id", once.consumer().to_owned()),
             // An offset is stored by hand, after its event was handled; what is stored is committed now and then.
             ("enable.auto.offset.store", "false".to_owned()),
             ("enable.auto.commit", "true".to_owned()),
             ("auto.commit.interval.ms", "1000".to_owned()),
+            // Nothing is passed over that is still there.
+            ("auto.offset.reset", "earliest".to_owned()),
         ];
-        self.settings.set("auto.offset.reset", "earliest");
         let config = self.settings.with_firm(&firm)?;
         let membership = Membership::default();
         let consumer: StreamConsumer<Membership> = config

@@ -29,6 +29,7 @@ impl RelayBuilder {
             source: "/ticketon".to_owned(),
             lease_ms: 15_000,
             poll: Duration::from_millis(250),
+            pace: Duration::from_millis(10),
             batch: 100,
             parallel: 8,
             retry_max_ms: 10_000,
@@ -68,6 +69,14 @@ impl RelayBuilder {
     #[must_use]
     pub fn poll(mut self, every: Duration) -> Self {
         self.0.poll = every.clamp(Duration::from_millis(10), Duration::from_secs(10));
+        self
+    }
+
+    /// The least time from the beginning of a look to that of the next one, unless there was more than could be begun at once:
+    /// 10 ms, up to 1 s. Where many commits wake it, one look is for several of them; the first after a rest is seen at once.
+    #[must_use]
+    pub fn pace(mut self, pace: Duration) -> Self {
+        self.0.pace = pace.min(Duration::from_secs(1));
         self
     }
 
