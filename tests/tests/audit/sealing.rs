@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::audit::{
-    AuditKeys, AuditLog, AuditStore as _, ChainHash, Checkpoint, CheckpointNote as _, Entry,
-    MAX_HEADS, MemoryNote, Noted, Put, Sealer, seal, seal_noted,
+    AuditKeys, AuditLog, AuditStore as _, ChainHash, Checkpoint, CheckpointNote, Entry, MAX_HEADS,
+    MemoryNote, Noted, Put, Sealer, seal, seal_noted,
 };
 use ticketon_domain::purchase::{OrderId, PurchaseStore as _};
 use ticketon_queue::{Clock, StoreError};
@@ -50,9 +51,7 @@ async fn sealers_of_several_processes_do_not_fork() {
         let mut sealers = Vec::new();
         for _ in 0..4 {
             // Another process has connections of its own.
-            let store = ticketon_domain::adapter::sql::SqlStore::connect(&house.url)
-                .await
-                .unwrap();
+            let store = SqlStore::connect(&house.url).await.unwrap();
             let (keys, clock, stopped) = (house.keys.clone(), house.clock.clone(), stopped.clone());
             sealers.push(tokio::spawn(async move {
                 let mut made = 0;
@@ -341,4 +340,44 @@ async fn a_running_sealer_refuses_a_rewritten_history() {
     );
     sealer.shutdown().await;
     assert_eq!(house.store.checkpoints(1, 10).await.unwrap(), []);
+}
+
+/// A note beside which another sealer works whenever it is read.
+#[derive(Debug)]
+struct Shared {
+    note: MemoryNote,
+    store: Arc<SqlStore>,
+    keys: AuditKeys,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait::async_trait]
+impl CheckpointNote for Shared {
+    async fn read(&self) -> Result<Option<Noted>, StoreError> {
+        seal_noted(&*self.store, &self.keys, &*self.clock, &self.note).await?;
+        self.note.read().await
+    }
+
+    async fn write(&self, noted: Noted) -> Result<(), StoreError> {
+        self.note.write(noted).await
+    }
+}
+
+#[tokio::test]
+async fn sealers_may_share_a_note() {
+    for mut house in House::both().await {
+        let shared = Shared {
+            note: MemoryNote::default(),
+            store: Arc::clone(&house.store),
+            keys: house.keys.clone(),
+            clock: Arc::new(house.clock.clone()),
+        };
+        for _ in 0..3 {
+            house.paid(1).await;
+            let store = &*house.store;
+            let sealed = seal_noted(store, &house.keys, &house.clock, &shared).await;
+            sealed.unwrap();
+        }
+        assert_eq!(house.is_whole().await.unsealed, 0);
+    }
 }

@@ -51,10 +51,16 @@ impl FromStr for Noted {
 /// Where the last checkpoint is noted, best where nobody can write who can write into the database.
 #[async_trait]
 pub trait CheckpointNote: Send + Sync + fmt::Debug + 'static {
-    /// What was noted last.
+    /// What was noted last; `None` when nothing was yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read, or what is there is no note: then nothing is sealed.
     async fn read(&self) -> Result<Option<Noted>, StoreError>;
 
     /// Notes this one instead; after a crash there is this one or the one before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it may not be written: the one before may still be there.
     async fn write(&self, noted: Noted) -> Result<(), StoreError>;
 }
 

@@ -59,8 +59,10 @@ pub async fn seal_noted(
         if sealed.checkpoints >= MAX_BATCHES as u64 {
             break;
         }
+        // First what was noted: another sealer may write and note a checkpoint between the two looks.
+        let noted = note.read().await?;
         let last = last(store, keys).await?;
-        compare(store, note, last.as_ref()).await?;
+        compare(store, note, noted, last.as_ref()).await?;
         let mut runs = store.unsealed(&after, MAX_HEADS).await?;
         let full = runs.len() >= MAX_HEADS;
         let next_after = runs.last().map(|run| run.order.clone());
@@ -122,9 +124,9 @@ async fn last(store: &dyn AuditStore, keys: &AuditKeys) -> Result<Option<Checkpo
 async fn compare(
     store: &dyn AuditStore,
     note: &dyn CheckpointNote,
+    noted: Option<Noted>,
     last: Option<&Checkpoint>,
 ) -> Result<(), StoreError> {
-    let noted = note.read().await?;
     if let Some(noted) = noted {
         let found = match last {
             Some(last) if last.number <= noted.number => Some((last.number, last.hash.to_string())),
