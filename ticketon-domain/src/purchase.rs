@@ -35,8 +35,8 @@ pub use service::{
 };
 pub use state::{OrderState, RefundCause, RefundState, TRANSITIONS, TicketState};
 pub use store::{
-    Begun, Changed, Created, MAX_DUE, MAX_MESSAGES, MAX_ORDERS, OrderPage, PendingMessage,
-    PurchaseStore, RequestEnd, RequestKey,
+    Begun, Changed, Created, MAX_DUE, MAX_FORGOTTEN, MAX_MESSAGES, MAX_ORDERS, OrderPage,
+    PendingMessage, PurchaseStore, RequestEnd, RequestKey,
 };
 pub use ticket_code::{TicketCode, TicketCodeError, TicketKeys, TicketPublicKeys, qr_svg};
 pub use work::{Attention, Lease, Work};

@@ -139,6 +139,7 @@ fn silence() -> ProviderError {
         code: "NO_ANSWER".to_owned(),
         message: "the provider does not answer".to_owned(),
         retry_after: None,
+        kept: false,
     }
 }
 

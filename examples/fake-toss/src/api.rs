@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use reply::{Cut, Twice, answered};
 
+use crate::Settings;
 use crate::code::{Language, Refusal};
 use crate::fault::{Call, Fault, Kind, Money};
 use crate::idempotency::{Answer, MAX_KEY_CHARS, Scope};
@@ -250,18 +251,13 @@ where
     });
     let money = fault.as_ref().map_or(Money::Before, |fault| fault.money);
     let mut run = Some(run);
-    let mut act = || {
-        let once = run.take()?;
-        Some(state.now(|inner, now_ms| {
-            once_a_key(
-                inner,
-                now_ms,
-                scope.as_ref(),
-                state.settings.replay_refusals,
-                once,
-            )
-        }))
-    };
+    let mut act =
+        || {
+            let once = run.take()?;
+            Some(state.now(|inner, now_ms| {
+                once_a_key(inner, now_ms, scope.as_ref(), &state.settings, once)
+            }))
+        };
     let before = if money == Money::Before { act() } else { None };
     if !hold.is_zero() {
         tokio::time::sleep(hold).await;
@@ -274,6 +270,13 @@ where
     if let Some(scope) = &scope {
         let mut inner = state.lock();
         inner.keys.end(scope);
+        if let (None, Some(refusal)) = (&answer, fault.as_ref().and_then(refusal))
+            && is_kept(&refusal, &state.settings)
+        {
+            inner
+                .keys
+                .remember(scope.clone(), state.now_ms(), Err(refusal));
+        }
         if fault.as_ref().is_some_and(|fault| fault.forget) {
             inner.keys.forget(scope);
         }
@@ -292,11 +295,22 @@ where
     answer.unwrap_or_else(untouched)
 }
 
+/// What a fault answers that is an error by itself.
+fn refusal(fault: &Fault) -> Option<Refusal> {
+    let code = fault.code.as_deref()?;
+    (fault.fault == Kind::Error).then(|| Refusal::of(code))
+}
+
+/// Whether a key remembers that it was refused.
+fn is_kept(refusal: &Refusal, settings: &Settings) -> bool {
+    settings.replay_refusals && refusal.status < 500
+}
+
 fn once_a_key<F>(
     inner: &mut Inner,
     now_ms: i64,
     scope: Option<&Scope>,
-    replay_refusals: bool,
+    settings: &Settings,
     run: F,
 ) -> Answer
 where
@@ -311,7 +325,7 @@ where
     let answer = run(inner, now_ms);
     let kept = match &answer {
         Ok(_) => true,
-        Err(refusal) => replay_refusals && refusal.status < 500,
+        Err(refusal) => is_kept(refusal, settings),
     };
     if kept {
         inner.keys.remember(scope.clone(), now_ms, answer.clone());

@@ -48,6 +48,7 @@ fn unknown(fault: Fault) -> ProviderError {
         code: format!("{fault:?}"),
         message,
         retry_after: None,
+        kept: false,
     }
 }
 

@@ -191,6 +191,7 @@ fn unknown(error: &StoreError) -> ProviderError {
         code: "BOOK_UNAVAILABLE".to_owned(),
         message: error.to_string(),
         retry_after: Some(Duration::from_secs(1)),
+        kept: false,
     }
 }
 
@@ -206,6 +207,7 @@ fn told(step: Step, payment: &SandboxPayment) -> Result<Payment, ProviderError> 
             code: code.to_owned(),
             message: message.to_owned(),
             retry_after,
+            kept: false,
         }),
     }
 }

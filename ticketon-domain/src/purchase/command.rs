@@ -118,8 +118,8 @@ pub enum Command {
         /// For people.
         detail: String,
     },
-    /// Somebody said that its payment has changed: it need not wait for its next attempt. What was tried stays counted,
-    /// so that nobody can keep an order open by saying so again and again.
+    /// Somebody said that its payment has changed: it need not wait for its next attempt, or, once it failed, for its late
+    /// check. What was tried stays counted, and what an operator should see stays: anybody may say so, again and again.
     LookNow,
     /// An operator wants it looked at now.
     Retry,

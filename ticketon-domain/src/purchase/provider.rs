@@ -157,6 +157,9 @@ pub enum ProviderError {
         message: String,
         /// When asking again makes sense.
         retry_after: Option<Duration>,
+        /// Whether the provider keeps this answer for the idempotency key: a repetition brings the same one, and nothing is
+        /// under way any more.
+        kept: bool,
     },
     /// The provider did not do it, for good under this idempotency key only: under another it may be asked again.
     #[error("not now, says the provider: {code}: {message}")]

@@ -12,12 +12,16 @@ use ticketon_queue::{UnixMs, UserId};
 use super::command::{Command, Refused, cause};
 use super::event::{OrderEvent, hashed};
 use super::message::{SeatMessage, seat_messages};
-use super::order::{Impossible, Order};
-use super::state::{OrderState, RefundCause, TicketState};
+use super::order::{Impossible, Order, Refund};
+use super::state::{OrderState, RefundCause, RefundState, TicketState};
 use super::work::{ATTEMPTS_BEFORE_ATTENTION, CANCEL_SPACING_MS, Work};
 use super::{OrderId, RefundId, TicketId};
 use crate::audit::{ChainHash, Entry};
 use crate::outbox::{Aggregate, NewMessage};
+
+/// After the provider has refused so many refunds of an order, only an operator may ask for another: each one stays in the
+/// order for good.
+const MAX_REFUSED: usize = 20;
 
 /// An order with all that a store keeps of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -332,8 +336,15 @@ impl OrderRecord {
                 Ok(Vec::new())
             }
             Command::LookNow => {
-                self.is_in(&[OrderState::Confirming])?;
+                self.is_in(&[OrderState::Confirming, OrderState::Failed])?;
                 self.is_free(now_ms)?;
+                if self.order.state == OrderState::Failed {
+                    // Money that goes back already, or that the provider does not give back, is nobody's to ask for again.
+                    if self.order.payment.is_none() || !self.order.refunds.is_empty() {
+                        return Err(Refused::NotDue);
+                    }
+                    self.work.late_check_ms = Some(now_ms);
+                }
                 self.work.next_ms = None;
                 Ok(Vec::new())
             }
@@ -367,6 +378,10 @@ impl OrderRecord {
             return Err(Refused::Asked);
         }
         self.is_in(&[OrderState::Paid, OrderState::PartiallyRefunded])?;
+        let refused = |refund: &&Refund| refund.state == RefundState::Refused;
+        if user.is_some() && self.order.refunds.iter().filter(refused).count() >= MAX_REFUSED {
+            return Err(Refused::NothingToRefund);
+        }
         let mut ids: Vec<TicketId> = Vec::new();
         if tickets.is_empty() {
             let valid = self

@@ -78,6 +78,19 @@ impl Work {
         self.lease.is_some_and(|lease| now_ms < lease.until_ms)
     }
 
+    /// Whether its lease is the first: nobody has asked the provider for anything yet, and every attempt takes a lease first.
+    #[must_use]
+    pub fn is_first_attempt(&self) -> bool {
+        self.fence <= 1
+    }
+
+    /// Whether the open refund may have been asked of the provider before. An order takes at least one lease to be paid, and
+    /// each attempt of a refund another: only the second lease of all cannot have had one before it.
+    #[must_use]
+    pub fn may_have_refunded(&self) -> bool {
+        self.attempts > 0 || self.fence > 2
+    }
+
     /// Takes the lease.
     pub(super) fn take(&mut self, now_ms: UnixMs, lease_ms: i64) {
         self.fence += 1;

@@ -1,6 +1,7 @@
 //! What can be bought at all.
 
 use ticketon_domain::purchase::{Confirm, OrderState, PaymentKey, PurchaseError};
+use ticketon_domain::seat::Refusal;
 
 use crate::shop::Shop;
 
@@ -81,4 +82,25 @@ async fn a_gate_lets_in_its_own_event_alone() {
         .await
         .unwrap();
     assert_eq!(entered.status, "checkedIn");
+}
+
+/// A hold that was drawn out to its end cannot last until anybody could pay: no order is made of it.
+#[tokio::test]
+async fn a_hold_without_time_to_pay_is_not_ordered() {
+    let shop = Shop::open().await;
+    let hold = shop.hold(&["A-1-1"]).await;
+    let holder = (shop.event(), shop.user());
+    // It may last 600 s, and then as long as a payment that begins at its end: 240 s, and 30 s to spare. Each order's time
+    // to pay has run out when the next one is made.
+    for pause in [250, 250, 250, 95] {
+        shop.purchases.initiate(&holder, hold).await.unwrap();
+        shop.clock.advance(std::time::Duration::from_secs(pause));
+    }
+    let late = shop.purchases.initiate(&holder, hold).await;
+    assert!(
+        matches!(late, Err(PurchaseError::Hold(Refusal::Ended { .. }))),
+        "{late:?}"
+    );
+    let all = shop.purchases.history(shop.user(), None, 9).await.unwrap();
+    assert_eq!(all.orders.len(), 4);
 }

@@ -116,3 +116,29 @@ async fn a_refund_carries_its_own_correlation() {
     assert_eq!(of("order.refundRequested"), Some("the-refund"));
     assert_eq!(of("order.paid"), None);
 }
+
+/// The provider had a fault of its own, and answers the same to the same key for days: another key gets it heard.
+#[tokio::test]
+async fn a_refund_that_met_a_fault_that_is_kept_is_asked_for_anew() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let ticket = [shop.see(&sale).await.tickets[0].ticket_id];
+    shop.fault(
+        &sale,
+        json!({"call": "cancel", "fault": "error", "money": "never", "code": "PROVIDER_ERROR"}),
+    )
+    .await;
+    let asked = shop
+        .purchases
+        .refund(shop.user(), &sale.order, &ticket, "ill")
+        .await
+        .unwrap();
+    assert_eq!(asked.status, OrderState::Paid, "{asked:?}");
+    let before = shop.calls("POST").await;
+    let half = shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+    assert_eq!(half.refunded_amount, PRICE);
+    let ledger = shop.ledger(&sale).await;
+    assert_eq!((ledger.charged, ledger.canceled), (2 * PRICE, PRICE));
+    // Not at the first sight: twice more under the same key.
+    assert_eq!(shop.calls("POST").await - before, 3);
+}

@@ -109,6 +109,24 @@ impl TossError {
         )
     }
 
+    /// Whether the provider answers the same whenever it is asked under the same key: so it does with what it refuses, but
+    /// not while the call is still under way, or was one too many.
+    fn is_kept(&self) -> bool {
+        matches!(
+            self,
+            Self::Answered {
+                status: 400..=499,
+                ..
+            }
+        ) && !matches!(
+            self,
+            Self::Answered {
+                status: 408 | 409 | 425 | 429,
+                ..
+            }
+        )
+    }
+
     /// Of a call that moves money.
     pub(super) fn of_a_move(&self) -> ProviderError {
         let (code, message) = (self.code().to_owned(), self.message());
@@ -119,6 +137,7 @@ impl TossError {
                 code,
                 message,
                 retry_after: self.retry_after(),
+                kept: self.is_kept(),
             },
             TossClass::Misconfigured => ProviderError::Misconfigured { code, message },
         }
@@ -134,6 +153,7 @@ impl TossError {
                 code,
                 message,
                 retry_after: None,
+                kept: false,
             },
             other => other,
         }

@@ -5,7 +5,7 @@ mod table;
 
 use ticketon_queue::{EventId, UnixMs, UserId};
 
-use super::{Change, OrderRecord};
+use super::{Change, MAX_REFUSED, OrderRecord};
 use crate::audit::{ChainHash, Entry};
 use crate::event::Currency;
 use crate::outbox::Aggregate;

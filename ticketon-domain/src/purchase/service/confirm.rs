@@ -194,7 +194,7 @@ impl Shared {
             };
             return self.write_down(record, fence, verdict).await;
         }
-        let is_first = fence == 1;
+        let is_first = record.work.is_first_attempt();
         if !record.work.is_leased(self.now_ms()) {
             return Ok(self.store.order(&record.order.id).await?.unwrap_or(record));
         }

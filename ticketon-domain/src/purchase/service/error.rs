@@ -33,8 +33,8 @@ pub enum PurchaseError {
     /// The order is being worked on: ask again.
     #[error("the order is being worked on")]
     Running {
-        /// Until when, at the latest.
-        until_ms: UnixMs,
+        /// Until when its lease lasts, where somebody has one; as a rule it ends much sooner.
+        until_ms: Option<UnixMs>,
     },
     /// The amount is another one.
     #[error("the order costs {amount}, not {asked}")]
@@ -123,11 +123,13 @@ impl From<Refused> for PurchaseError {
             // Whose it is, is nobody else's business.
             Refused::NotYours => Self::UnknownOrder,
             Refused::State { state } => Self::State { state },
-            Refused::Running { until_ms } => Self::Running { until_ms },
+            Refused::Running { until_ms } => Self::Running {
+                until_ms: Some(until_ms),
+            },
             Refused::Amount { amount, asked } => Self::Amount { amount, asked },
             Refused::OtherPayment => Self::PaymentTaken,
             Refused::TooLate { pay_until_ms } => Self::TooLate { pay_until_ms },
-            Refused::NotDue | Refused::Fenced => Self::Running { until_ms: 0 },
+            Refused::NotDue | Refused::Fenced => Self::Running { until_ms: None },
             Refused::UnknownTicket { .. } => Self::UnknownTicket,
             Refused::Ticket {
                 ticket,

@@ -28,25 +28,28 @@ impl Shared {
     /// Tells the map all that it has yet to hear; answers of how many orders something is left.
     pub(super) async fn tell_all(&self) -> Result<usize, PurchaseError> {
         let mut after = 0;
-        let mut left = 0;
+        let mut stuck = HashSet::new();
         loop {
             let messages = self.store.seat_messages(after, MAX_MESSAGES).await?;
             let Some(last) = messages.last() else {
-                return Ok(left);
+                return Ok(stuck.len());
             };
             after = last.id;
             let is_last_page = messages.len() < MAX_MESSAGES;
-            left += self.tell(&messages).await?;
+            self.tell(&messages, &mut stuck).await?;
             if is_last_page {
-                return Ok(left);
+                return Ok(stuck.len());
             }
         }
     }
 
-    /// Tells the map these messages; answers of how many orders it could not be told. What an order has after a message
-    /// that could not be applied waits with it.
-    pub(super) async fn tell(&self, messages: &[PendingMessage]) -> Result<usize, PurchaseError> {
-        let mut stuck: HashSet<OrderId> = HashSet::new();
+    /// Tells the map these messages, but those of orders that are stuck; an order is once the map could not be told a
+    /// message of it, so that what comes after waits with it.
+    pub(super) async fn tell(
+        &self,
+        messages: &[PendingMessage],
+        stuck: &mut HashSet<OrderId>,
+    ) -> Result<(), PurchaseError> {
         let mut rest = messages;
         while !rest.is_empty() {
             let (batch, more) = rest.split_at(run(rest));
@@ -81,7 +84,7 @@ impl Shared {
                 }
             }
         }
-        Ok(stuck.len())
+        Ok(())
     }
 
     async fn sync(

@@ -104,9 +104,7 @@ impl Purchases {
 impl Shared {
     /// Looks at an order's payment, or waits for somebody's look that begins from now on.
     async fn look(&self, order: &OrderId) -> Result<(), PurchaseError> {
-        let busy = || PurchaseError::Running {
-            until_ms: self.now_ms(),
-        };
+        let busy = || PurchaseError::Running { until_ms: None };
         let look = self.looks.at(order).ok_or_else(busy)?;
         let mine = look.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last = look.last.lock().await;
@@ -158,7 +156,7 @@ impl Shared {
             return Ok(());
         };
         if payment.status == PaymentStatus::Done
-            && let Changed::Done(_) = self.changed(&record.order.id, &Command::Retry).await?
+            && let Changed::Done(_) = self.changed(&record.order.id, &Command::LookNow).await?
         {
             self.take_up(&record.order.id).await?;
         }

@@ -14,6 +14,10 @@ use crate::purchase::{Changed, OrderId, OrderRecord, TicketId};
 /// The most characters of a reason.
 const MAX_REASON_CHARS: usize = 200;
 
+/// So often a refund is asked for under the same key when the provider answers what says nothing, and keeps answering so.
+/// Each time the payment is looked at before and after, and has all its money: then another key is no second refund.
+const SAME_KEY: u32 = 2;
+
 /// What an attempt to give money back showed.
 enum Verdict {
     /// It was given back.
@@ -215,7 +219,7 @@ impl Shared {
         let before = order.amount.saturating_sub(order.refunded());
         let after = before.saturating_sub(refund.amount);
         // An attempt before this one may have gone through.
-        if record.work.attempts > 0 || record.work.fence > 2 {
+        if record.work.may_have_refunded() {
             match self.left(claim, before, after).await {
                 Left::Before => {}
                 Left::Done(verdict) | Left::Odd(verdict) => return Some(verdict),
@@ -269,7 +273,17 @@ impl Shared {
                     attend: true,
                     new_key: false,
                 },
-                ProviderError::Unknown { code, message, .. } => later(&code, &message),
+                ProviderError::Unknown {
+                    code,
+                    message,
+                    kept,
+                    ..
+                } => Verdict::Later {
+                    code,
+                    detail: message,
+                    attend: false,
+                    new_key: kept && record.work.attempts >= SAME_KEY,
+                },
             },
         })
     }

@@ -25,7 +25,7 @@ const GRANTED: &[(&str, &[&str])] = &[
     ("charged", &["checking late"]),
     ("check in", PAID),
     ("check in another order's ticket", &[]),
-    ("look now", &["put off"]),
+    ("look now", &["put off", "failed", "checked late"]),
     (
         "retry",
         &["pending", "put off", "failed", "refunding", "checked late"],
@@ -208,6 +208,30 @@ fn a_hint_does_not_make_an_order_forget_what_it_tried() {
     }
     assert_eq!(shelf.record.work.attempts, 20);
     assert!(shelf.record.work.attention.is_some());
+}
+
+#[test]
+fn what_the_provider_refuses_again_and_again_is_an_operators_to_ask() {
+    let mut shelf = Shelf::new().ok(&confirm()).ok(&paid(1));
+    for _ in 0..MAX_REFUSED {
+        shelf.now_ms += 1_200;
+        let asked = shelf.clone().ok(&refund(&[ticket(1)])).ok(&take_up());
+        shelf = asked.clone().ok(&refund_refused(&asked));
+    }
+    assert_eq!(
+        shelf.clone().ask(&refund(&[ticket(1)])),
+        Err(Refused::NothingToRefund)
+    );
+    let by_operator = Command::Refund {
+        user: None,
+        tickets: vec![ticket(1)],
+        reason: "the provider was called".to_owned(),
+        request: None,
+    };
+    shelf.now_ms += 1_200;
+    let asked = shelf.ok(&by_operator).ok(&take_up());
+    let ended = asked.clone().ok(&refunded(&asked));
+    assert_eq!(ended.record.order.state, OrderState::PartiallyRefunded);
 }
 
 #[test]
