@@ -164,6 +164,38 @@ async fn forwarded_addresses_count_from_trusted_proxies_alone() {
     assert!(own_buckets(subscribers), "{subscribers} of {CALLS}");
 }
 
+/// Every process of a shop has to sign tickets alike.
+#[tokio::test]
+async fn a_server_database_needs_ticket_keys() {
+    let app = AppProcess::builder(workspace_bin("reference-app").await);
+    let app = app.args(["--no-demo", "--database", "mysql://shop@127.0.0.1:1/shop"]);
+    let exit = app.run_to_exit(BOUND).await;
+    assert!(!exit.status.success());
+    let named = exit
+        .output
+        .contains("TICKETON_TICKET_KEYS or --ticket-keys must be set");
+    assert!(named, "{}", exit.output);
+}
+
+/// Else an order could be taken from a process that still waits for the provider's answer.
+#[tokio::test]
+async fn a_lease_outlasts_the_providers_time_out() {
+    let app = AppProcess::builder(workspace_bin("reference-app").await);
+    let app = app.args([
+        "--payments",
+        "toss",
+        "--payment-lease",
+        "30",
+        "--toss-timeout",
+        "30",
+    ]);
+    let exit = app.run_to_exit(BOUND).await;
+    assert!(!exit.status.success());
+    for flag in ["--payment-lease", "--toss-timeout", "30 s"] {
+        assert!(exit.output.contains(flag), "{}", exit.output);
+    }
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_named() {
     for (flag, value) in [

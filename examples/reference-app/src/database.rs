@@ -124,6 +124,19 @@ impl DatabaseArgs {
         self.url.expose().contains(":memory:")
     }
 
+    /// Whether tickets can be signed so that every process, and each one after a restart, knows them.
+    ///
+    /// # Errors
+    /// When the database is a server, and no keys were given.
+    pub(crate) fn check_keys(&self) -> Result<(), String> {
+        if self.ticket_keys.is_some() || self.is_in_memory() || self.file().is_some() {
+            return Ok(());
+        }
+        Err("TICKETON_TICKET_KEYS or --ticket-keys must be set when the database is a server: all processes sign tickets \
+             with the same keys, before and after a restart; make some with: echo \"2026-01:$(head -c 32 /dev/urandom | base64)\""
+            .to_owned())
+    }
+
     /// The keys that sign tickets: those that were given, or those beside the file, which are made at the first start.
     ///
     /// # Errors

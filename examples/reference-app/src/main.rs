@@ -65,6 +65,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(Command::Outbox(command)) = &args.command {
         return outbox::run(command, &args.database).await;
     }
+    args.database.check_keys()?;
     let bus = args.kafka.bus()?;
     let metrics = telemetry::start_metrics()?;
     let (admin_token, made_up) = args.admin_token()?;

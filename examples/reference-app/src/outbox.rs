@@ -132,14 +132,14 @@ pub(crate) fn state(health: &RelayHealth) -> &'static str {
     }
 }
 
-/// Does a command.
+/// Does a command. Whoever only looks makes no database and changes none.
 ///
 /// # Errors
 /// When the database cannot be used, or there is nothing to retry.
 pub(crate) async fn run(command: &OutboxCommand, database: &DatabaseArgs) -> Outcome {
-    let store = database.open().await?;
     match command {
         OutboxCommand::List => {
+            let store = database.open_to_read().await?;
             let backlog = store.backlog().await?;
             let bus = store.bus().await?;
             let bus = bus.as_deref().unwrap_or("no bus yet");
@@ -165,6 +165,9 @@ pub(crate) async fn run(command: &OutboxCommand, database: &DatabaseArgs) -> Out
             }
         }
         OutboxCommand::Retry { aggregate, all: _ } => {
+            // Looked at first: an outbox that is made to be retried has nothing to say.
+            database.open_to_read().await?;
+            let store = database.open().await?;
             let count = store.retry(aggregate.as_deref()).await?;
             if let (Some(aggregate), 0) = (aggregate, count) {
                 return Err(format!("no event of {aggregate} is parked").into());
@@ -172,11 +175,15 @@ pub(crate) async fn run(command: &OutboxCommand, database: &DatabaseArgs) -> Out
             println!("{count} events are tried again now.");
         }
         OutboxCommand::Bus { name, free } => {
-            let before = store.bus().await?;
-            if name.is_some() || *free {
-                store.set_bus(name.as_deref()).await?;
-            }
             let said = |bus: Option<String>| bus.unwrap_or_else(|| "no bus yet".to_owned());
+            if name.is_none() && !free {
+                let bus = database.open_to_read().await?.bus().await?;
+                println!("The outbox belongs to {}.", said(bus));
+                return Ok(());
+            }
+            let store = database.open().await?;
+            let before = store.bus().await?;
+            store.set_bus(name.as_deref()).await?;
             let now = store.bus().await?;
             println!(
                 "The outbox belongs to {}; before: {}.",
@@ -263,5 +270,47 @@ mod tests {
         assert_eq!(state(&health), "parked");
         health.other_bus = Some("kafka:a".to_owned());
         assert_eq!(state(&health), "otherBus");
+    }
+
+    async fn done(url: &str, command: &OutboxCommand) -> Outcome {
+        let args = Args::try_parse_from(["reference-app", "--database", url]).unwrap();
+        run(command, &args.database).await
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_makes_no_database_and_changes_none() {
+        use OutboxCommand::{Bus, List, Retry};
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("shop.db");
+        let url = format!("sqlite:{}", file.display());
+        let bus = |name: Option<&str>, free| Bus {
+            name: name.map(str::to_owned),
+            free,
+        };
+        let retry = Retry {
+            aggregate: None,
+            all: true,
+        };
+        let looks = [List, bus(None, false)];
+        for command in looks.iter().chain([&retry]) {
+            let refused = done(&url, command).await.unwrap_err().to_string();
+            assert!(refused.contains("there is no database"), "{refused}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+
+        // As when the first start was broken off: nothing is migrated either.
+        std::fs::write(&file, "").unwrap();
+        for command in looks.iter().chain([&retry]) {
+            let refused = done(&url, command).await.unwrap_err().to_string();
+            assert!(refused.contains("migrate the database first"), "{refused}");
+            assert!(std::fs::read(&file).unwrap().is_empty(), "{command:?}");
+        }
+        // Whoever names the bus of a new shop makes it.
+        done(&url, &bus(Some("kafka:a"), false)).await.unwrap();
+        for command in &looks {
+            done(&url, command).await.unwrap();
+        }
+        done(&url, &retry).await.unwrap();
+        done(&url, &bus(None, true)).await.unwrap();
     }
 }
