@@ -1,7 +1,8 @@
 //! The baseline: the same rows by prepared statements, three transactions an order, and nothing else.
 //!
 //! As many connections as the store has: one writer for SQLite, sixteen for MariaDB, with the same settings for
-//! durability. On SQLite the writer commits all who wait at once, as the store does: else the ratio would say how many
+//! durability. Where orders come over HTTP, the key of each confirm is written with its reservation, and the answer with its
+//! payment. On SQLite the writer commits all who wait at once, as the store does: else the ratio would say how many
 //! share a commit, and nothing of what an order costs. The messages that the map has heard, and the events that a relay
 //! would have published, are deleted a hundred at a time.
 
@@ -33,8 +34,8 @@ enum Pool {
 #[derive(Debug)]
 pub(super) struct Plain {
     pool: Pool,
-    /// Deletes the events too.
-    relays: bool,
+    /// Writes idempotency keys with their answers, and deletes the events too.
+    over_http: bool,
 }
 
 const ORDER: &str = "INSERT INTO orders (id, event_id, user_id, hold_id, hold_live, state, payment_key, due_ms, \
@@ -48,12 +49,17 @@ const VALID: &str =
 const AUDIT: &str = "INSERT INTO audit (order_id, seq, at_ms, kind, body, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?, ?)";
 const OUTBOX: &str = "INSERT INTO outbox (shard, aggregate, version, kind, occurred_ms, correlation, payload) \
                       VALUES (?, ?, ?, ?, ?, NULL, ?)";
+const REQUEST: &str = "INSERT INTO requests (user_id, operation, idem_key, hash, lease_until_ms, created_ms) \
+                       VALUES (?, 'confirm', ?, ?, ?, ?)";
+const ANSWER: &str =
+    "UPDATE requests SET answer = ? WHERE user_id = ? AND operation = 'confirm' AND idem_key = ?";
 const MESSAGE: &str = "INSERT INTO seat_messages (event_id, order_id, body) VALUES (?, ?, ?)";
 
 /// Writes the rows of one stage of an order into a transaction, for either driver.
 macro_rules! write_stage {
-    ($work:expr, $rows:expr, $number:expr) => {{
+    ($work:expr, $rows:expr, $number:expr, $over_http:expr) => {{
         let (work, rows, number): (_, &OrderRows, usize) = ($work, $rows, $number);
+        let request = $over_http.then_some(&rows.request);
         let stage = &rows.stages[number];
         let order = if number == 0 {
             let order = sqlx::query(ORDER)
@@ -100,6 +106,19 @@ macro_rules! write_stage {
                 valid = valid.bind(&ticket.id);
             }
             valid.execute(&mut *work).await.expect("tickets");
+        }
+        if let (1, Some(request)) = (number, request) {
+            let begun = sqlx::query(REQUEST).bind(&rows.user).bind(&request.key);
+            let begun = begun
+                .bind(&request.hash)
+                .bind(rows.created_ms)
+                .bind(rows.created_ms);
+            begun.execute(&mut *work).await.expect("a key");
+        }
+        if let (2, Some(request)) = (number, request) {
+            let ended = sqlx::query(ANSWER).bind(&request.answer);
+            let ended = ended.bind(&rows.user).bind(&request.key);
+            ended.execute(&mut *work).await.expect("an answer");
         }
         let entry = &stage.entry;
         let audit = sqlx::query(AUDIT)
@@ -154,7 +173,7 @@ macro_rules! forget {
 
 impl Plain {
     /// Connections to an empty database with the same tables.
-    pub(super) async fn open(place: &Place, relays: bool) -> Self {
+    pub(super) async fn open(place: &Place, over_http: bool) -> Self {
         let url = place.fresh_url().await;
         drop(place.store(&url).await);
         if let Some(file) = url.strip_prefix("sqlite:") {
@@ -168,7 +187,7 @@ impl Plain {
                 .connect_with(options)
                 .await;
             let pool = Pool::Sqlite(pool.expect("a connection"));
-            return Self { pool, relays };
+            return Self { pool, over_http };
         }
         let pool = MySqlPoolOptions::new()
             .min_connections(WRITERS)
@@ -176,18 +195,18 @@ impl Plain {
             .connect(&url)
             .await;
         let pool = Pool::MySql(pool.expect("connections"));
-        Self { pool, relays }
+        Self { pool, over_http }
     }
 
     /// Writes all rows by so many writers at a time; answers how long that took.
     pub(super) async fn write(&self, writers: u32, rows: Vec<OrderRows>) -> Duration {
-        let chunk = rows.len() / writers as usize;
+        let (chunk, over_http) = (rows.len() / writers as usize, self.over_http);
         let rows = Arc::new(rows);
         let began = Instant::now();
         let mut crowd = JoinSet::new();
         let (desk, line) = mpsc::channel(writers as usize);
         let writer = match &self.pool {
-            Pool::Sqlite(pool) => Some(tokio::spawn(write_grouped(pool.clone(), line))),
+            Pool::Sqlite(pool) => Some(tokio::spawn(write_grouped(pool.clone(), line, over_http))),
             Pool::MySql(_) => None,
         };
         for writer in 0..writers as usize {
@@ -211,7 +230,7 @@ impl Plain {
                             Pool::MySql(pool) => {
                                 let begun = pool.begin_with("START TRANSACTION").await;
                                 let mut work = begun.expect("a transaction");
-                                write_stage!(&mut *work, &rows[order], stage);
+                                write_stage!(&mut *work, &rows[order], stage, over_http);
                                 work.commit().await.expect("a commit");
                             }
                         }
@@ -228,7 +247,7 @@ impl Plain {
             Pool::Sqlite(pool) => forget!(pool, "seat_messages"),
             Pool::MySql(pool) => forget!(pool, "seat_messages"),
         }
-        if self.relays {
+        if self.over_http {
             match &self.pool {
                 Pool::Sqlite(pool) => forget!(pool, "outbox"),
                 Pool::MySql(pool) => forget!(pool, "outbox"),
@@ -247,14 +266,14 @@ struct Job {
 }
 
 /// Writes what comes; those who wait at the same time are committed together.
-async fn write_grouped(pool: SqlitePool, mut line: mpsc::Receiver<Job>) {
+async fn write_grouped(pool: SqlitePool, mut line: mpsc::Receiver<Job>, over_http: bool) {
     while let Some(first) = line.recv().await {
         let mut group = vec![first];
         let begun = pool.begin_with("BEGIN IMMEDIATE").await;
         let mut work = begun.expect("a transaction");
         let mut written = 0;
         while let Some(job) = group.get(written) {
-            write_stage!(&mut *work, &job.rows[job.order], job.stage);
+            write_stage!(&mut *work, &job.rows[job.order], job.stage, over_http);
             written += 1;
             if written == group.len()
                 && written < MAX_GROUP

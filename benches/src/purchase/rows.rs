@@ -1,5 +1,6 @@
 //! The rows of an order at each of its three stages, made by the model itself: what the baseline writes.
 
+use serde_json::json;
 use ticketon_domain::audit::Entry;
 use ticketon_domain::event::Currency;
 use ticketon_domain::outbox::NewMessage;
@@ -26,6 +27,16 @@ pub(super) struct OrderRows {
     pub(super) tickets: Vec<TicketRow>,
     /// What the map is told at the end.
     pub(super) message: String,
+    /// Of the confirm.
+    pub(super) request: Request,
+}
+
+/// An idempotency key with the answer that is kept under it.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) key: String,
+    pub(super) hash: String,
+    pub(super) answer: String,
 }
 
 /// What one transaction writes of an order, of its audit and for the outbox.
@@ -106,7 +117,17 @@ pub(super) fn of(orders: u32, first_seat: u32) -> Vec<OrderRows> {
             price: i64::try_from(ticket.price).expect("a small price"),
             grade: ticket.grade.clone(),
         });
+        let answer = json!({
+            "status": 200,
+            "headers": [["content-type", "application/json"], ["cache-control", "no-store"]],
+            "body": serde_json::to_string(&paid.record.order).expect("an order is JSON"),
+        });
         OrderRows {
+            request: Request {
+                key: format!("/purchase/confirm-of-{user}"),
+                hash: paid.record.head.to_string(),
+                answer: answer.to_string(),
+            },
             id: id.to_string(),
             user: user.to_string(),
             hold: hold.to_string(),

@@ -101,8 +101,8 @@ pub struct Map {
     pub holds: u64,
     /// Seats that several people held, one after the other.
     pub seats_again: u64,
-    /// Seats that two people held at once.
-    pub two_holders: u64,
+    /// Seats that two people held at once, in words.
+    pub two_holders: Vec<String>,
     /// Holds that nobody gave back or bought.
     pub ran_out: u64,
     /// Strangers who wanted to do something with a hold, and were refused.

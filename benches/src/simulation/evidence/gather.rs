@@ -1,6 +1,6 @@
 //! Asking the stores: the database by SQL of its own, the provider for its ledger, the map for its seats.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -157,8 +157,8 @@ fn shares(moments: &[Moment], admissions: &[Admitted]) -> Vec<(String, u32, u64)
         .collect()
 }
 
-/// Seats that several held one after the other, and seats that two held at once.
-fn holders(mut holds: Vec<Held>, maps_lost: &[(i64, i64)]) -> (u64, u64) {
+/// Seats that several held one after the other, and those that two held at once, in words.
+fn holders(mut holds: Vec<Held>, maps_lost: &[(i64, i64)]) -> (u64, Vec<String>) {
     for hold in &mut holds {
         // A map that is lost takes its holds with it.
         for (from_ms, to_ms) in maps_lost {
@@ -167,24 +167,37 @@ fn holders(mut holds: Vec<Held>, maps_lost: &[(i64, i64)]) -> (u64, u64) {
             }
         }
     }
-    let mut seats: HashMap<&str, Vec<(i64, i64)>> = HashMap::new();
+    let mut seats: BTreeMap<&str, Vec<&Held>> = BTreeMap::new();
     for hold in &holds {
         for seat in &hold.seats {
-            let of_seat = seats.entry(seat).or_default();
-            of_seat.push((hold.from_ms, hold.until_ms));
+            seats.entry(seat).or_default().push(hold);
         }
     }
-    let again = seats.values().filter(|times| times.len() > 1).count();
-    let mut twice = 0;
-    for times in seats.values_mut() {
-        times.sort_unstable();
-        let mut until_ms = i64::MIN;
-        let mut overlap = false;
-        for (from, until) in times.iter() {
-            overlap |= *from < until_ms;
-            until_ms = until_ms.max(*until);
+    let again = seats.values().filter(|holds| holds.len() > 1).count();
+    let mut twice = Vec::new();
+    for (seat, holds) in &mut seats {
+        holds.sort_unstable_by_key(|hold| (hold.from_ms, hold.until_ms));
+        let mut last: Option<&Held> = None;
+        for hold in holds.iter() {
+            if let Some(last) = last.filter(|last| hold.from_ms < last.until_ms) {
+                let told = |hold: &Held| {
+                    let Held {
+                        hold,
+                        fence,
+                        from_ms,
+                        until_ms,
+                        ..
+                    } = hold;
+                    format!("hold {hold} (fence {fence}) from {from_ms} to {until_ms} ms")
+                };
+                twice.push(format!("seat {seat}: {} and {}", told(last), told(hold)));
+                break;
+            }
+            last = match last {
+                Some(last) if last.until_ms > hold.until_ms => Some(last),
+                _ => Some(hold),
+            };
         }
-        twice += u64::from(overlap);
     }
     (again as u64, twice)
 }
@@ -376,21 +389,25 @@ mod tests {
 
     #[test]
     fn two_who_hold_a_seat_at_once_are_found() {
+        let count = |holds, lost: &[(i64, i64)]| {
+            let (again, twice) = holders(holds, lost);
+            (again, twice.len())
+        };
         let apart = [held("a", "1", 0, 10), held("b", "1", 10, 20)];
-        assert_eq!(holders(apart.to_vec(), &[]), (1, 0));
+        assert_eq!(count(apart.to_vec(), &[]), (1, 0));
         let other_seat = [held("a", "1", 0, 10), held("b", "2", 5, 20)];
-        assert_eq!(holders(other_seat.to_vec(), &[]), (0, 0));
+        assert_eq!(count(other_seat.to_vec(), &[]), (0, 0));
         let at_once = [held("b", "1", 9, 20), held("a", "1", 0, 10)];
-        assert_eq!(holders(at_once.to_vec(), &[]), (1, 1));
+        assert_eq!(count(at_once.to_vec(), &[]), (1, 1));
         let within = [
             held("a", "1", 0, 30),
             held("b", "1", 5, 6),
             held("c", "1", 20, 25),
         ];
-        assert_eq!(holders(within.to_vec(), &[]), (1, 1));
+        assert_eq!(count(within.to_vec(), &[]), (1, 1));
         // The map was lost between the two.
-        assert_eq!(holders(at_once.to_vec(), &[(3, 4)]), (1, 0));
-        assert_eq!(holders(at_once.to_vec(), &[(12, 13)]), (1, 1));
+        assert_eq!(count(at_once.to_vec(), &[(3, 4)]), (1, 0));
+        assert_eq!(count(at_once.to_vec(), &[(12, 13)]), (1, 1));
     }
 
     #[test]

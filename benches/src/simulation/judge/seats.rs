@@ -8,7 +8,13 @@ pub(super) fn all_or_none(map: &Map) -> Verdict {
         "S1",
         "a hold takes all its seats or none; a seat has at most one holder",
     );
-    case.never(map.two_holders, "seats had two holders at once");
+    case.never(
+        map.two_holders.len() as u64,
+        "seats had two holders at once",
+    );
+    if let Some(first) = map.two_holders.first() {
+        case.wrong(first.clone());
+    }
     case.needs(map.holds, "hold");
     case.needs(
         map.seats_again,
@@ -113,7 +119,10 @@ mod tests {
             change(&mut map);
             judge(&map).outcome == Outcome::Broken
         };
-        assert!(broken(|map| map.two_holders = 1, all_or_none));
+        assert!(broken(
+            |map| map.two_holders.push("seat 1".to_owned()),
+            all_or_none
+        ));
         assert!(broken(|map| map.strangers_served = 1, holder_alone));
         assert!(broken(|map| map.partial_holds = 1, all_or_none));
         assert!(broken(|map| map.two_orders = 1, all_or_none));
