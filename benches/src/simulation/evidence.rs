@@ -64,6 +64,8 @@ pub struct Line {
     pub admitted: u64,
     /// Places and admissions that ended, each by its reason, and those that have not ended.
     pub accounted: u64,
+    /// The same, by reasons, in words.
+    pub account: String,
     /// People who had two places at once.
     pub second_places: u64,
     /// People whose place was another one after a reconnect, without a reason.

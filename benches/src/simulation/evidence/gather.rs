@@ -101,11 +101,13 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
         };
         line.places = numbers.joined_total;
         line.admitted = numbers.admitted_total;
-        line.accounted = numbers.waiting()
-            + numbers.active
-            + numbers.completed_total
-            + numbers.expired_total
-            + numbers.left_total;
+        let (waiting, active) = (numbers.waiting(), numbers.active);
+        let (completed, expired) = (numbers.completed_total, numbers.expired_total);
+        let left = numbers.left_total;
+        line.accounted = waiting + active + completed + expired + left;
+        line.account = format!(
+            "{waiting} wait, {active} are in, {completed} have bought, {expired} ran out, {left} left"
+        );
         if line.places == line.accounted {
             break;
         }

@@ -119,6 +119,9 @@ pub(super) fn nobody_vanished(line: &Line) -> Verdict {
         line.places.abs_diff(line.accounted),
         "places are not accounted for",
     );
+    if line.places != line.accounted {
+        case.wrong(format!("of {}: {}", number(line.places), line.account));
+    }
     case.never(line.positions_up, "times a position went up");
     case.needs(line.places, "place");
     case.needs(line.positions, "position that somebody was told");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ticketon_queue::{EventId, UserId};
+use ticketon_queue::{EventId, StoreError, UserId};
 
 use super::{PurchaseError, Shared};
 use crate::purchase::store::MAX_MESSAGES;
@@ -12,6 +12,9 @@ use crate::seat::{HoldKey, LedgerChange, Outcome, Refusal, SeatsError};
 
 /// The most messages that the map is told at once.
 const BATCH: usize = 100;
+/// For how long messages that were read are told without being read again, in milliseconds. Other processes tell them too:
+/// what is told late may end somebody's hold on a seat that was sold and given back in between.
+const FRESH_MS: i64 = 20;
 
 /// What came of telling the map something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,16 @@ enum Told {
     Not,
 }
 
+impl Told {
+    /// A call that failed told nothing, as far as is known.
+    fn of(event: &EventId, outcome: Result<Self, PurchaseError>) -> Self {
+        outcome.unwrap_or_else(|error| {
+            tracing::debug!(target: "ticketon::purchase", %event, %error, "the seat map is told later");
+            Self::Not
+        })
+    }
+}
+
 impl Shared {
     /// Tells the map all that it has yet to hear; answers of how many orders something is left.
     pub(super) async fn tell_all(&self) -> Result<usize, PurchaseError> {
@@ -31,59 +44,65 @@ impl Shared {
         let mut stuck = HashSet::new();
         loop {
             let messages = self.store.seat_messages(after, MAX_MESSAGES).await?;
-            let Some(last) = messages.last() else {
-                return Ok(stuck.len());
-            };
-            after = last.id;
             let is_last_page = messages.len() < MAX_MESSAGES;
-            self.tell(&messages, &mut stuck).await?;
-            if is_last_page {
+            let until = self.now_ms().saturating_add(FRESH_MS);
+            let mut rest = messages.as_slice();
+            while !rest.is_empty() {
+                let (batch, more) = rest.split_at(run(rest));
+                self.tell(batch, &mut stuck).await?;
+                after = batch.last().map_or(after, |last| last.id);
+                rest = more;
+                if self.now_ms() > until {
+                    break;
+                }
+            }
+            if is_last_page && rest.is_empty() {
                 return Ok(stuck.len());
             }
         }
     }
 
-    /// Tells the map these messages, but those of orders that are stuck; an order is once the map could not be told a
-    /// message of it, so that what comes after waits with it.
+    /// Tells the map messages of one event, but those of orders that are stuck; an order is once the map could not be told a
+    /// message of it, so that what comes after waits with it. An order is either let go of, or has what was sold and
+    /// released: so the two need not wait for each other.
     pub(super) async fn tell(
         &self,
         messages: &[PendingMessage],
         stuck: &mut HashSet<OrderId>,
     ) -> Result<(), PurchaseError> {
-        let mut rest = messages;
-        while !rest.is_empty() {
-            let (batch, more) = rest.split_at(run(rest));
-            rest = more;
-            let batch: Vec<&PendingMessage> = batch
-                .iter()
-                .filter(|one| !stuck.contains(&one.order))
-                .collect();
-            let Some(first) = batch.first() else {
-                continue;
+        let batch = messages.iter().filter(|one| !stuck.contains(&one.order));
+        let (unpins, changes): (Vec<_>, Vec<_>) =
+            batch.partition(|one| matches!(one.message, SeatMessage::Unpin { .. }));
+        let mut told: Vec<(&PendingMessage, Told)> = Vec::with_capacity(messages.len());
+        if let Some(first) = changes.first() {
+            let outcome = Told::of(&first.event, self.sync(&first.event, &changes).await);
+            told.extend(changes.iter().map(|one| (*one, outcome)));
+        }
+        let mut is_away = false;
+        for one in unpins {
+            let outcome = match is_away {
+                true => Ok(Told::Not),
+                false => self.let_go(one).await,
             };
-            let told = match &first.message {
-                SeatMessage::Unpin { .. } => self.let_go(first).await,
-                _ => self.sync(&first.event, &batch).await,
-            };
-            match told {
-                Ok(Told::Not) => stuck.extend(batch.iter().map(|one| one.order)),
-                Ok(told) => {
-                    if told == Told::Heard {
-                        let told_before = self.told_before(&batch).await?;
-                        if !told_before.is_empty() {
-                            self.tell_anew(&first.event, &told_before).await?;
-                        }
-                    }
-                    let ids: Vec<u64> = batch.iter().map(|one| one.id).collect();
-                    self.store.applied(&ids).await?;
-                    self.complete(&batch).await;
-                }
-                Err(error) => {
-                    tracing::debug!(target: "ticketon::purchase", event = %first.event, %error, "the seat map is told later");
-                    stuck.extend(batch.iter().map(|one| one.order));
-                }
+            // A store that does not answer is not waited for by each of them.
+            is_away |= outcome.as_ref().is_err_and(is_unavailable);
+            told.push((one, Told::of(&one.event, outcome)));
+        }
+        let not = told.iter().filter(|(_, told)| *told == Told::Not);
+        stuck.extend(not.map(|(one, _)| one.order));
+        told.retain(|(_, told)| *told != Told::Not);
+        told.sort_unstable_by_key(|(one, _)| one.id);
+        let heard = told.iter().filter(|(_, told)| *told == Told::Heard);
+        let heard: Vec<&PendingMessage> = heard.map(|(one, _)| *one).collect();
+        if let Some(first) = heard.first() {
+            let told_before = self.told_before(&heard).await?;
+            if !told_before.is_empty() {
+                self.tell_anew(&first.event, &told_before).await?;
             }
         }
+        let ids: Vec<u64> = told.iter().map(|(one, _)| one.id).collect();
+        self.store.applied(&ids).await?;
+        self.complete(&told).await;
         Ok(())
     }
 
@@ -167,11 +186,11 @@ impl Shared {
     }
 
     /// The admissions of who has bought are complete. One that cannot be completed now ends at its deadline.
-    async fn complete(&self, batch: &[&PendingMessage]) {
+    async fn complete(&self, told: &[(&PendingMessage, Told)]) {
         let Some(queue) = &self.queue else {
             return;
         };
-        let bought = batch.iter().filter_map(|one| match &one.message {
+        let bought = told.iter().filter_map(|(one, _)| match &one.message {
             SeatMessage::Sold {
                 user,
                 admission: Some(fence),
@@ -188,17 +207,22 @@ impl Shared {
     }
 }
 
-/// How many of these messages can be told at once: what was sold and released of one event, or one unpin.
+fn is_unavailable(error: &PurchaseError) -> bool {
+    use StoreError::Unavailable;
+    matches!(
+        error,
+        PurchaseError::Store(Unavailable { .. })
+            | PurchaseError::Seats(SeatsError::Store(Unavailable { .. }))
+    )
+}
+
+/// How many of these messages can be told at once: those of one event.
 fn run(messages: &[PendingMessage]) -> usize {
     let Some(first) = messages.first() else {
         return 0;
     };
-    if matches!(first.message, SeatMessage::Unpin { .. }) {
-        return 1;
-    }
-    let fits =
-        |one: &&PendingMessage| one.event == first.event && ledger_change(&one.message).is_some();
-    messages.iter().take(BATCH).take_while(fits).count().max(1)
+    let fits = |one: &&PendingMessage| one.event == first.event;
+    messages.iter().take(BATCH).take_while(fits).count()
 }
 
 fn ledger_change(message: &SeatMessage) -> Option<LedgerChange> {
