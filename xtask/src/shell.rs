@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 /// Why a command of xtask ended without success.
@@ -102,8 +103,15 @@ impl std::fmt::Display for Line {
 
 /// The root of the workspace: the parent of this package.
 pub(crate) fn workspace_root() -> &'static Path {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package)
+    // As cargo says now: a target folder that several checkouts share may have a program of another one.
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        package
+            .parent()
+            .map_or_else(|| package.clone(), Path::to_path_buf)
+    });
+    &ROOT
 }
 
 /// The first of the programs that is installed.
