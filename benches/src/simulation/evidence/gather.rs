@@ -20,8 +20,8 @@ use super::{Charge, Evidence, Line, Map, Order, Outbox, Tickets, Told};
 
 /// So many wait in a lane that it was not empty between two looks.
 const CROWD: u64 = 5;
-/// How often the room's numbers are read until they add up, at the most.
-const LOOKS: usize = 50;
+/// How often the room's numbers are read until they add up, at the most: until the last lease has ended, which lasts 15 s.
+const LOOKS: usize = 250;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl Evidence {
