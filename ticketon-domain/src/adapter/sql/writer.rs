@@ -471,7 +471,10 @@ mod tests {
                 match number % 3 {
                     0 => turn.roll_back().await,
                     1 => turn.commit().await,
-                    _ => Ok(drop(turn)),
+                    _ => {
+                        drop(turn);
+                        Ok(())
+                    }
                 }
             }));
             while writer.line.waiting() < usize::try_from(number).unwrap() {
