@@ -14,17 +14,22 @@
 //! [`purchase_conformance_tests!`](crate::purchase_conformance_tests) makes one test a promise, of a function that makes
 //! an empty store as several processes have it:
 //!
-//! ```ignore
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # mod of_a_store {
+//! use ticketon_domain::adapter::sql::SqlStore;
+//! use ticketon_domain::conformance::purchases::Subject;
+//!
 //! async fn sqlite() -> Subject {
-//!     let folder = tempfile::tempdir().unwrap();
-//!     let store = SqlStore::sqlite(folder.path().join("orders.db").to_string_lossy()).await.unwrap();
+//!     let store = SqlStore::sqlite(":memory:").await.unwrap();
 //!     store.migrate().await.unwrap();
-//!     Subject::new(store).keeping(folder)
+//!     Subject::new(store)
 //! }
 //!
 //! mod tests {
 //!     ticketon_domain::purchase_conformance_tests!(super::sqlite);
 //! }
+//! # }
 //! ```
 //!
 //! What the kit does not see is how a store keeps what it acknowledged across its own crashes: that is to be tested with
