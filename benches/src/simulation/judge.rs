@@ -117,11 +117,6 @@ impl Case {
         }
     }
 
-    /// What was wrong, in words.
-    fn wrong(&mut self, what: String) {
-        self.wrong.push(what);
-    }
-
     /// Something without which nothing is shown, with how often it was.
     fn needs(&mut self, count: u64, what: &str) {
         if count == 0 {

@@ -12,4 +12,5 @@ mod group;
 mod ledger;
 mod migrate;
 mod purchases;
+mod requests;
 mod shop;

@@ -120,7 +120,8 @@ pub(super) fn nobody_vanished(line: &Line) -> Verdict {
         "places are not accounted for",
     );
     if line.places != line.accounted {
-        case.wrong(format!("of {}: {}", number(line.places), line.account));
+        case.wrong
+            .push(format!("of {}: {}", number(line.places), line.account));
     }
     case.never(line.positions_up, "times a position went up");
     case.needs(line.places, "place");

@@ -13,7 +13,7 @@ pub(super) fn all_or_none(map: &Map) -> Verdict {
         "seats had two holders at once",
     );
     if let Some(first) = map.two_holders.first() {
-        case.wrong(first.clone());
+        case.wrong.push(first.clone());
     }
     case.needs(map.holds, "hold");
     case.needs(
