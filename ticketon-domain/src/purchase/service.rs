@@ -4,6 +4,7 @@
 //! processes left, expires what was not paid, gives money back, and tells the seat map what was sold.
 
 mod builder;
+mod charge;
 mod confirm;
 mod error;
 mod follow;
@@ -225,7 +226,7 @@ impl Shared {
     /// Why an order's payment cannot be asked about here, if so: it was begun at another provider.
     fn is_elsewhere(&self, claim: &Claim) -> Option<String> {
         let ours = self.provider.name();
-        (claim.provider != ours && claim.provider != confirm::FREE).then(|| {
+        (claim.provider != ours && claim.provider != charge::FREE).then(|| {
             let theirs = &claim.provider;
             format!("the payment is at {theirs}, and this process works with {ours}: run one with {theirs}")
         })

@@ -4,21 +4,15 @@
 //! in the map. Afterwards only what the provider says for good decides. Whatever breaks off in between leaves a lease
 //! that lapses; whoever takes the order up then goes forward from here.
 
-use ticketon_queue::{StoreError, UnixMs, UserId};
+use ticketon_queue::{StoreError, UserId};
 
+use super::charge::{FREE, Verdict, unknown};
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::EventStatus;
 use crate::purchase::command::{Command, Refused};
-use crate::purchase::order::Claim;
-use crate::purchase::provider::{
-    CancelPayment, ConfirmPayment, Payment, PaymentStatus, ProviderError,
-};
 use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, OrderState, PaymentKey};
 use crate::seat::{HoldKey, Outcome, Refusal};
-
-/// After so many attempts, a payment that the provider does not know counts as never made.
-const UNKNOWN_TO_PROVIDER: u32 = 3;
 
 /// What an operator is told of an order whose payment is at a provider that this process does not work with.
 pub(super) const OTHER_PROVIDER: &str = "otherProvider";
@@ -32,36 +26,6 @@ pub struct Confirm {
     pub key: PaymentKey,
     /// The amount that the caller believes, in minor units: it is only compared.
     pub amount: u64,
-}
-
-/// The provider of orders that cost nothing: nobody.
-pub(super) const FREE: &str = "free";
-const AWAITING_DEPOSIT: &str = "awaitingDeposit";
-
-/// What an attempt to be paid showed.
-enum Verdict {
-    /// Charged, or there was nothing to charge.
-    Paid {
-        approved_at_ms: Option<UnixMs>,
-        method: Option<String>,
-    },
-    /// Nothing was charged, and nothing will be, as far as the provider says.
-    Unpaid { code: String, message: String },
-    /// Nobody knows.
-    Unknown {
-        code: String,
-        detail: String,
-        attend: bool,
-    },
-}
-
-impl Verdict {
-    fn paid(payment: Payment) -> Self {
-        Self::Paid {
-            approved_at_ms: payment.approved_at_ms,
-            method: payment.method,
-        }
-    }
 }
 
 impl Purchases {
@@ -235,154 +199,6 @@ impl Shared {
         Ok(self.seats.pin(&order.event, &key).await?.map(|_| ()))
     }
 
-    /// Asks the provider to charge; `None` when the lease has lapsed before.
-    async fn charge(&self, record: &OrderRecord, claim: &Claim, is_first: bool) -> Option<Verdict> {
-        if !record.work.is_leased(self.now_ms()) {
-            return None;
-        }
-        let order = &record.order;
-        if order.amount == 0 {
-            return Some(Verdict::Paid {
-                approved_at_ms: None,
-                method: Some(FREE.to_owned()),
-            });
-        }
-        let request = ConfirmPayment {
-            key: claim.key.clone(),
-            order: order.id,
-            amount: order.total(),
-            idempotency_key: format!("confirm-{}-{}", order.id, short(&claim.key)),
-        };
-        let answer = self.provider.confirm(&request).await;
-        let is_ours = |payment: &Payment| payment.is_for(&claim.key, &order.id, order.total());
-        Some(match answer {
-            // The answer to a repetition may be that of the first time, and old: then the payment itself is asked for.
-            Ok(payment)
-                if is_first && is_ours(&payment) && payment.status == PaymentStatus::Done =>
-            {
-                Verdict::paid(payment)
-            }
-            Err(ProviderError::Refused { code, message }) if is_first => {
-                Verdict::Unpaid { code, message }
-            }
-            Err(ProviderError::Refused { code, message }) => {
-                self.ask(record, claim, Some((&code, message))).await
-            }
-            Err(ProviderError::Misconfigured { code, message }) => {
-                match self.ask(record, claim, None).await {
-                    Verdict::Unknown { .. } => Verdict::Unknown {
-                        code,
-                        detail: message,
-                        attend: true,
-                    },
-                    known => known,
-                }
-            }
-            Ok(_) | Err(_) => self.ask(record, claim, None).await,
-        })
-    }
-
-    /// Asks the provider what became of a payment. `refused` says that it did not charge when it was last told to.
-    async fn ask(
-        &self,
-        record: &OrderRecord,
-        claim: &Claim,
-        refused: Option<(&str, String)>,
-    ) -> Verdict {
-        let order = &record.order;
-        let found = match self.provider.payment(&claim.key).await {
-            Ok(found) => found,
-            Err(error) => return unknown(error.code(), error.message()),
-        };
-        let refused = refused.map(|(code, message)| Verdict::Unpaid {
-            code: code.to_owned(),
-            message,
-        });
-        let Some(payment) = found else {
-            let never_made = || Verdict::Unpaid {
-                code: "unknownPayment".to_owned(),
-                message: "the provider knows no such payment".to_owned(),
-            };
-            let is_sure = record.work.attempts + 1 >= UNKNOWN_TO_PROVIDER;
-            return refused.unwrap_or_else(|| match is_sure {
-                true => never_made(),
-                false => unknown("unknownPayment", "the provider knows no such payment yet"),
-            });
-        };
-        if !payment.is_for(&claim.key, &order.id, order.total()) {
-            // Somebody else's payment: whatever it is, this order was not charged by it.
-            return refused.unwrap_or_else(|| Verdict::Unpaid {
-                code: "paymentMismatch".to_owned(),
-                message: "the payment is for another order or another amount".to_owned(),
-            });
-        }
-        match payment.status {
-            PaymentStatus::Done => Verdict::paid(payment),
-            PaymentStatus::Canceled => Verdict::Unpaid {
-                code: "canceledAtProvider".to_owned(),
-                message: "the payment was canceled at the provider".to_owned(),
-            },
-            PaymentStatus::Aborted | PaymentStatus::Expired => {
-                refused.unwrap_or_else(|| Verdict::Unpaid {
-                    code: payment.status.as_str().to_owned(),
-                    message: "the payment was not made".to_owned(),
-                })
-            }
-            PaymentStatus::AwaitingDeposit => self.call_off(record, claim).await,
-            PaymentStatus::PartiallyCanceled => Verdict::Unknown {
-                code: "partlyCanceledAtProvider".to_owned(),
-                detail:
-                    "a part of the payment was given back at the provider before its order was paid"
-                        .to_owned(),
-                attend: true,
-            },
-            status => refused
-                .unwrap_or_else(|| unknown(status.as_str(), "the provider has not decided yet")),
-        }
-    }
-
-    /// Gives up a payment that waits for a bank transfer: it would keep seats for days, and the account that its money
-    /// could go back to is not known here. Only what the provider has of it afterwards decides.
-    async fn call_off(&self, record: &OrderRecord, claim: &Claim) -> Verdict {
-        let order = &record.order;
-        if !record.work.is_leased(self.now_ms()) {
-            return unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer");
-        }
-        let request = CancelPayment {
-            key: claim.key.clone(),
-            amount: None,
-            reason: "bank transfers are not taken".to_owned(),
-            idempotency_key: format!("calloff-{}-{}", order.id, short(&claim.key)),
-        };
-        let canceled = self.provider.cancel(&request).await;
-        match self.provider.payment(&claim.key).await {
-            Ok(Some(payment)) if payment.is_for(&claim.key, &order.id, order.total()) => {
-                match payment.status {
-                    // The money came first.
-                    PaymentStatus::Done => Verdict::paid(payment),
-                    PaymentStatus::Canceled | PaymentStatus::Aborted | PaymentStatus::Expired => {
-                        Verdict::Unpaid {
-                            code: "depositNotTaken".to_owned(),
-                            message: "bank transfers are not taken".to_owned(),
-                        }
-                    }
-                    _ => Verdict::Unknown {
-                        code: AWAITING_DEPOSIT.to_owned(),
-                        detail: match canceled {
-                            Ok(_) => "the provider waits for a bank transfer".to_owned(),
-                            Err(error) => format!(
-                                "the provider waits for a bank transfer and does not give it up: {error}"
-                            ),
-                        },
-                        attend: true,
-                    },
-                }
-            }
-            Ok(_) => unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer"),
-            Err(error) => unknown(error.code(), error.message()),
-        }
-    }
-
     /// Writes down what an attempt showed.
     async fn write_down(
         &self,
@@ -452,22 +268,4 @@ fn unpaid(code: &str, why: &dyn std::fmt::Display) -> Option<Verdict> {
         code: code.to_owned(),
         message: why.to_string(),
     })
-}
-
-fn unknown(code: &str, detail: &str) -> Verdict {
-    Verdict::Unknown {
-        code: code.to_owned(),
-        detail: detail.to_owned(),
-        attend: false,
-    }
-}
-
-/// A payment's key in few characters that any provider accepts in an idempotency key.
-fn short(key: &PaymentKey) -> String {
-    use sha2::{Digest as _, Sha256};
-    Sha256::digest(key.as_str())
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ticketon_queue::UnixMs;
 use tokio::sync::Semaphore;
 
-use super::confirm::FREE;
+use super::charge::FREE;
 use super::refund::refunded_elsewhere;
 use super::{PurchaseError, Purchases, Shared};
 use crate::purchase::command::Command;
