@@ -1,8 +1,8 @@
-//! A proxy on the way to a server, which can be slowed down.
+//! A proxy on the way to a server, which can be slowed down or led to another one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,6 +20,7 @@ const ON_THE_WAY: usize = 1_024;
 #[derive(Debug)]
 pub struct SlowProxy {
     address: SocketAddr,
+    target: Arc<AtomicU16>,
     delay_ms: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
@@ -36,11 +37,14 @@ impl SlowProxy {
             .expect("a bound socket has an address");
         let delay_ms = Arc::new(AtomicU64::new(0));
         let delay = Arc::clone(&delay_ms);
+        let target = Arc::new(AtomicU16::new(target));
+        let leads_to = Arc::clone(&target);
         let accepting = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
                 let delay = Arc::clone(&delay);
+                let target = leads_to.load(Ordering::Relaxed);
                 connections.spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
                         return;
@@ -58,6 +62,7 @@ impl SlowProxy {
         });
         Self {
             address,
+            target,
             delay_ms,
             accepting,
         }
@@ -67,6 +72,11 @@ impl SlowProxy {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Leads to the server at this port what connects from now on; what is connected stays where it is.
+    pub fn lead_to(&self, target: u16) {
+        self.target.store(target, Ordering::Relaxed);
     }
 
     /// Delays what passes from now on, each way.

@@ -8,6 +8,7 @@
 mod stage;
 
 use futures_util::future::join_all;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use stage::{DECIDED, Stage};
 use ticketon_tests::{AppProcess, eventually};
@@ -146,4 +147,65 @@ async fn webhooks_are_hints_however_they_come() {
         .call("GET", "/fake/webhooks", &[], &Value::Null)
         .await;
     assert!(!sent.is_null(), "what was sent is listed");
+}
+
+/// Waits until a gauge has this value.
+async fn shows(app: &AppProcess, gauge: &str, value: u32) {
+    let line = format!("{gauge} {value}");
+    eventually(DECIDED, async || {
+        let metrics = reqwest::get(app.url("/metrics")).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let is_so = metrics.lines().any(|one| one == line);
+        is_so.then_some(()).ok_or(format!("{line} in:\n{metrics}"))
+    })
+    .await;
+}
+
+async fn pid_of_redis(stage: &Stage) -> Pid {
+    let info = stage.redis.cli(&["INFO", "server"]).await;
+    let pid = info
+        .lines()
+        .find_map(|line| line.strip_prefix("process_id:"))
+        .and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?));
+    pid.unwrap_or_else(|| panic!("a server has an id: {info}"))
+}
+
+#[tokio::test]
+async fn what_the_map_has_not_heard_and_what_a_person_should_see_is_counted() {
+    let stage = Stage::open().await;
+    let app = stage.process().await;
+    stage.put_on_sale(&app).await;
+    let sale = stage.sale(&app).await;
+    shows(&app, "ticketon_orders_untold", 0).await;
+    shows(&app, "ticketon_orders_attention", 0).await;
+
+    // Redis stands still from the charge on: the order is paid, and the map is told when it can hear.
+    let redis = pid_of_redis(&stage).await;
+    stage
+        .fault(json!({"call": "confirm", "fault": "slow", "money": "before", "holdMs": 1_000}))
+        .await;
+    let (answered, ()) = tokio::join!(stage.confirm(&app, &sale, "pay"), async {
+        eventually(DECIDED, async || {
+            (stage.ledger(&sale).await.charges == 1).then_some(())
+        })
+        .await;
+        kill_process(redis, Signal::STOP).unwrap();
+    });
+    assert_eq!(answered.unwrap().is(200).json()["status"], "paid");
+    shows(&app, "ticketon_orders_untold", 1).await;
+    kill_process(redis, Signal::CONT).unwrap();
+    shows(&app, "ticketon_orders_untold", 0).await;
+    stage.settled(&app).await;
+
+    // Somebody gives a part back in the provider's own pages, and the provider says that something happened.
+    let path = format!("/v1/payments/{}/cancel", sale.payment);
+    let login = [("authorization", "Basic dGVzdF9za19mYWtlOg==")];
+    let part = json!({"cancelReason": "by hand", "cancelAmount": 1_000});
+    let (status, canceled) = stage.toss.call("POST", &path, &login, &part).await;
+    assert_eq!(status, 200, "{canceled}");
+    let send = json!([{"form": "paymentStatusChanged", "paymentKey": sale.payment}]);
+    let hint = json!({"url": app.url("/payments/toss/webhook"), "send": send});
+    let (status, told) = stage.toss.call("POST", "/fake/webhooks", &[], &hint).await;
+    assert_eq!(status, 200, "{told}");
+    shows(&app, "ticketon_orders_attention", 1).await;
 }

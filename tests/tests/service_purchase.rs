@@ -21,6 +21,8 @@ mod operator;
 #[path = "service_browser/person.rs"]
 #[allow(dead_code, reason = "shared with the suite of the waiting room")]
 mod person;
+#[path = "service_purchase/production.rs"]
+mod production;
 #[path = "service_purchase/returning.rs"]
 mod returning;
 #[path = "service_purchase/shopper.rs"]
