@@ -15,7 +15,7 @@ pub mod store;
 mod watch;
 
 pub use hold::{EndReason, Hold, HoldId};
-pub use ledger::{Page, SeatLedger, SoldSeat, Untold};
+pub use ledger::{GivenBack, Page, SeatLedger, SoldSeat, Untold};
 pub use map::SeatMap;
 pub use service::{
     BestAvailable, EventSaved, HeldSeat, HoldOutcome, HoldSeats, LedgerChange, MapView, Outcome,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ticketon_domain::adapter::memory::MemoryLedger;
 use ticketon_domain::adapter::sql::SqlStore;
-use ticketon_domain::seat::{HoldId, Page, SeatLedger, SoldSeat, Untold};
+use ticketon_domain::seat::{GivenBack, HoldId, Page, SeatLedger, SoldSeat, Untold};
 use ticketon_domain::venue::SeatLabel;
 use ticketon_queue::{EventId, StoreError};
 
@@ -42,6 +42,15 @@ impl SeatLedger for SoldBefore {
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(|sold| sold.seat.clone());
         Ok(Page { items, next })
+    }
+
+    async fn given_back(
+        &self,
+        event: &EventId,
+        after: Option<&SeatLabel>,
+        limit: usize,
+    ) -> Result<Page<GivenBack>, StoreError> {
+        self.store.given_back(event, after, limit).await
     }
 
     async fn blocked(

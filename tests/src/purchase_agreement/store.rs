@@ -14,7 +14,7 @@ use ticketon_domain::purchase::{
     Begun, Change, Changed, Command, Created, OrderId, OrderPage, OrderRecord, PaymentKey,
     PendingMessage, PurchaseStore, RequestEnd, RequestKey, TicketId, TicketState,
 };
-use ticketon_domain::seat::{HoldId, Page, SeatLedger, SoldSeat};
+use ticketon_domain::seat::{GivenBack, HoldId, Page, SeatLedger, SoldSeat};
 use ticketon_domain::venue::SeatLabel;
 use ticketon_queue::{EventId, StoreError, UnixMs, UserId};
 
@@ -457,6 +457,35 @@ impl SeatLedger for ModelStore {
             .collect();
         let more = sold.len() > limit;
         let items: Vec<SoldSeat> = sold.into_values().take(limit).collect();
+        let next = items.last().filter(|_| more).map(|last| last.seat.clone());
+        Ok(Page { items, next })
+    }
+
+    async fn given_back(
+        &self,
+        event: &EventId,
+        after: Option<&SeatLabel>,
+        limit: usize,
+    ) -> Result<Page<GivenBack>, StoreError> {
+        let books = self.books();
+        let of_event = books
+            .orders
+            .values()
+            .filter(|record| record.order.event == *event);
+        let mut newest: BTreeMap<SeatLabel, u64> = BTreeMap::new();
+        for record in of_event {
+            let tickets = record.order.tickets.iter();
+            for ticket in tickets.filter(|ticket| ticket.state == TicketState::Refunded) {
+                let fence = newest.entry(ticket.seat.clone()).or_default();
+                *fence = record.order.fence.max(*fence);
+            }
+        }
+        newest.retain(|seat, _| after.is_none_or(|after| seat > after));
+        let more = newest.len() > limit;
+        let items = newest.into_iter().take(limit);
+        let items: Vec<GivenBack> = items
+            .map(|(seat, fence)| GivenBack { seat, fence })
+            .collect();
         let next = items.last().filter(|_| more).map(|last| last.seat.clone());
         Ok(Page { items, next })
     }

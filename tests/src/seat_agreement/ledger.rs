@@ -9,6 +9,8 @@ use ticketon_queue::UserId;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     sold: BTreeMap<SeatIndex, (UserId, u64)>,
+    /// The newest fence under which each seat was given back.
+    given_back: BTreeMap<SeatIndex, u64>,
     pub(super) blocked: BTreeSet<SeatIndex>,
     sales: Vec<(UserId, u64, Vec<SeatIndex>)>,
     /// Messages that no answer was heard to, in the order of the commits.
@@ -21,9 +23,14 @@ impl Ledger {
         self.sales.iter().any(|(_, sold, _)| *sold == fence)
     }
 
-    /// Writes a sale down; `false` when a seat is sold already.
+    /// Writes a sale down; `false` when a seat is sold already, or was to somebody who held it later: in a shop the seats are
+    /// reserved before the hold is pinned, so nobody buys them in between.
     pub(super) fn sell(&mut self, hold: &Hold) -> bool {
-        if hold.seats.iter().any(|seat| self.sold.contains_key(seat)) {
+        let is_gone = |seat: &SeatIndex| {
+            let later = self.given_back.get(seat);
+            self.sold.contains_key(seat) || later.is_some_and(|later| *later > hold.fence)
+        };
+        if hold.seats.iter().any(is_gone) {
             return false;
         }
         let (user, fence, seats) = (hold.user.clone(), hold.fence, hold.seats.clone());
@@ -51,6 +58,8 @@ impl Ledger {
         }
         for seat in &seats {
             self.sold.remove(seat);
+            let newest = self.given_back.entry(*seat).or_default();
+            *newest = fence.max(*newest);
         }
         self.outbox
             .push_back(SeatSync::Released { user, fence, seats });
@@ -67,7 +76,12 @@ impl Ledger {
             user: user.clone(),
             fence: *fence,
         });
-        blocked.chain(sold).collect()
+        let given_back = self.given_back.iter();
+        let given_back = given_back.map(|(seat, fence)| Load::GivenBack {
+            seat: *seat,
+            fence: *fence,
+        });
+        blocked.chain(sold).chain(given_back).collect()
     }
 
     /// Whether a hold is of no use any more: nobody pays with it, and nothing was sold from it.

@@ -13,17 +13,19 @@ macro_rules! ensure {
 }
 
 mod change;
+mod given_back;
 mod request;
 mod sold;
 
 use std::collections::{BTreeMap, HashMap};
 
 use ticketon_domain::seat::{
-    Changes, Hold, HoldId, Mapped, Over, SeatMap, SeatState, SeatSync, Truth,
+    Changes, Hold, HoldId, Load, Mapped, Over, SeatMap, SeatState, SeatSync, Truth,
 };
 use ticketon_domain::venue::SeatIndex;
 
-use self::change::one_hold;
+use self::change::{message_of, one_hold};
+use self::given_back::GivenBack;
 use self::sold::Sold;
 use super::call::{Answer, Call};
 use super::view::View;
@@ -36,8 +38,7 @@ pub(super) struct Witness {
     /// Of each id that held: the hash of its request, and when it was last seen alive.
     ids: HashMap<HoldId, (u64, i64)>,
     sold: Sold,
-    /// Of free seats the newest fence under which they were given back; `None` where that is not known.
-    given_back: BTreeMap<SeatIndex, Option<u64>>,
+    given_back: GivenBack,
     /// The latest moment so far.
     latest: i64,
     last_fence: u64,
@@ -54,7 +55,7 @@ impl Witness {
         self.holders.clear();
         self.ids.clear();
         self.sold = Sold::default();
-        self.given_back.clear();
+        self.given_back = GivenBack::default();
     }
 
     /// Checks that a call kept the promises.
@@ -90,21 +91,23 @@ impl Witness {
         }
         self.latest = self.latest.max(after.now);
         self.retry(call, answer, before)?;
+        let timely = self.timely(call);
         if before.snapshot().is_some() && after.snapshot().is_some() {
             for seat in View::seats() {
-                self.seat(seat, call, answer, before, after)
+                self.seat(seat, (call, &timely), answer, before, after)
                     .map_err(|why| format!("seat {seat}: {why}"))?;
             }
             for hold in before.living.values() {
                 let now = after.living.get(&hold.fence);
-                one_hold(hold, now, call, before.now).map_err(|why| format!("{hold:?}: {why}"))?;
+                one_hold(hold, now, call, &timely, before.now)
+                    .map_err(|why| format!("{hold:?}: {why}"))?;
             }
             self.new_holds(call, answer, before, after)?;
             self.refusals(call, answer, before, after)?;
             Self::not_blocked(call, answer, after)?;
         }
-        self.sold.follow(call, answer, before, after);
-        self.hear(call, before, after);
+        self.sold.follow((call, &timely), answer, before, after);
+        self.hear(call, answer, before, after);
         one_holder(after)?;
         self.holders
             .retain(|seat, _| after.state(*seat) == SeatState::Held);
@@ -119,36 +122,42 @@ impl Witness {
         self.none_is_lost(call, answer, after)
     }
 
-    /// Keeps under which fences free seats were given back.
-    fn hear(&mut self, call: &Call, before: &View, after: &View) {
-        let mut heard = Vec::new();
-        match call {
-            Call::Sync(_, batch) if batch.len() == 1 => {
-                if let SeatSync::Released { fence, seats, .. } = &batch[0] {
-                    heard.extend(seats.iter().map(|seat| (*seat, Some(*fence))));
+    /// Keeps under which fences seats were given back.
+    fn hear(&mut self, call: &Call, answer: &Answer, before: &View, after: &View) {
+        match (call, answer) {
+            (Call::Sync(_, batch), _) => {
+                for message in batch {
+                    self.given_back.hear(message);
                 }
             }
-            // Of several messages it is not known here which came last to a seat.
-            Call::Sync(_, batch) => {
-                let told = batch.iter().flat_map(|message| match message {
-                    SeatSync::Sold { seats, .. } | SeatSync::Released { seats, .. } => seats,
-                });
-                heard.extend(told.map(|seat| (*seat, None)));
-            }
-            Call::Mend(_, batch) => {
+            (Call::Mend(_, batch), _) => {
                 let freed = batch.iter().filter(|mend| {
-                    mend.truth == Truth::Free && before.state(mend.seat) == SeatState::Sold
+                    mend.truth == Truth::Free
+                        && before.state(mend.seat) == SeatState::Sold
+                        && after.state(mend.seat) == SeatState::Free
                 });
-                heard.extend(freed.map(|mend| (mend.seat, Some(mend.found.owner))));
+                for mend in freed {
+                    self.given_back.mark(mend.seat, mend.found.owner);
+                }
+            }
+            (Call::Load(_, seats), Answer::Loaded(true)) => {
+                for load in seats {
+                    if let Load::GivenBack { seat, fence } = load {
+                        self.given_back.mark(*seat, *fence);
+                    }
+                }
             }
             _ => {}
         }
-        for (seat, fence) in heard {
-            let known = self.given_back.entry(seat).or_insert(Some(0));
-            *known = known.zip(fence).map(|(known, fence)| known.max(fence));
+    }
+
+    /// What a call says of the ledger, without the sales that come late; what a mend says may be overtaken.
+    fn timely(&self, call: &Call) -> Vec<SeatSync> {
+        match call {
+            Call::Sync(_, batch) => self.given_back.clone().timely(batch),
+            Call::Mend(_, batch) => batch.iter().map(message_of).collect(),
+            _ => Vec::new(),
         }
-        self.given_back
-            .retain(|seat, _| after.state(*seat) == SeatState::Free);
     }
 
     /// S4: what is held is held by a living hold, or by one whose time is over and that no sweep has met.

@@ -9,7 +9,9 @@ use ticketon_domain::seat::{HoldId, SeatLedger, Untold};
 use ticketon_domain::venue::SeatLabel;
 use ticketon_queue::EventId;
 
-use super::shop::{Database, NOW_MS, confirm, done, event, order, paid, seat, user};
+use super::shop::{
+    Database, NOW_MS, confirm, done, event, order, order_under, paid, refund, seat, user,
+};
 
 async fn blocked(ledger: &Arc<dyn SeatLedger>, event: &EventId, limit: usize) -> Vec<SeatLabel> {
     let mut seats = Vec::new();
@@ -100,6 +102,52 @@ async fn seats_that_are_paid_for_are_sold_until_they_are_given_back() {
             "{}",
             database.name
         );
+    }
+}
+
+/// From what a map that is built anew knows which messages of sales come late.
+#[tokio::test]
+async fn seats_that_were_given_back_are_listed_under_their_newest_fence() {
+    for database in Database::all().await {
+        let (store, name) = (&database.store, database.name);
+        let buy = async |fence: u64, seats: &[&str]| {
+            let made = order_under(fence, "ann", &fence.to_string(), seats, NOW_MS);
+            store.create(&made).await.unwrap();
+            let id = made.record.order.id;
+            let key = format!("p-{fence}");
+            let record = done(store, &id, &confirm(&made.record, &key), NOW_MS).await;
+            done(store, &id, &paid(&record), NOW_MS).await
+        };
+        let listed = async |after: Option<&SeatLabel>, limit: usize| {
+            let page = store.given_back(&event(), after, limit).await.unwrap();
+            let items = page.items.iter();
+            let items = items.map(|given| (given.seat.to_string(), given.fence));
+            (items.collect::<Vec<_>>(), page.next)
+        };
+        // Above what a 32-bit number holds.
+        let first = 1 << 40;
+        let bought = buy(first, &["B-1-1", "B-1-2", "B-1-3"]).await;
+        assert_eq!(listed(None, 9).await, (Vec::new(), None), "{name}");
+        let two: Vec<_> = bought.order.tickets[..2].iter().map(|one| one.id).collect();
+        refund(store, &bought, two).await;
+        // One of them is sold again, and given back, and sold again.
+        let again = buy(first + 5, &["B-1-2"]).await;
+        refund(store, &again, Vec::new()).await;
+        buy(first + 9, &["B-1-2"]).await;
+        let one = ("B-1-1".to_owned(), first);
+        let other = ("B-1-2".to_owned(), first + 5);
+        let all = (vec![one.clone(), other.clone()], None);
+        assert_eq!(listed(None, 9).await, all, "{name}");
+        let (items, next) = listed(None, 1).await;
+        assert_eq!((items, &next), (vec![one], &Some(seat("B-1-1"))), "{name}");
+        assert_eq!(
+            listed(next.as_ref(), 1).await,
+            (vec![other], None),
+            "{name}"
+        );
+        let other = EventId::new("else").unwrap();
+        let none = store.given_back(&other, None, 9).await.unwrap();
+        assert_eq!(none.items, [], "{name}");
     }
 }
 

@@ -11,7 +11,7 @@ use ticketon_domain::purchase::{
 use ticketon_domain::seat::{HoldId, SeatLedger};
 use ticketon_tests::eventually;
 
-use super::shop::{Database, NOW_MS, confirm, done, event, key, order, paid, seat, user};
+use super::shop::{Database, NOW_MS, confirm, done, event, key, order, paid, refund, seat, user};
 
 #[tokio::test]
 async fn an_order_lives_from_the_hold_to_the_refund() {
@@ -520,23 +520,8 @@ async fn a_message_that_cannot_be_read_holds_up_its_own_order_alone() {
         }
         // The first order has another message behind all those.
         let first = &orders[0];
-        let (id, refund) = (
-            first.order.id,
-            Command::Refund {
-                user: Some(first.user.clone()),
-                tickets: Vec::new(),
-                reason: "ill".to_owned(),
-                request: None,
-            },
-        );
-        done(store, &id, &refund, NOW_MS).await;
-        let record = done(store, &id, &Command::TakeUp { lease_ms: 1_000 }, NOW_MS).await;
-        let refunded = Command::Refunded {
-            fence: record.work.fence,
-            refund: record.order.refunds[0].id,
-            transaction_key: "t-1".to_owned(),
-        };
-        done(store, &id, &refunded, NOW_MS).await;
+        let id = first.order.id;
+        refund(store, first, Vec::new()).await;
         assert_eq!(store.seat_messages(0, 9).await.unwrap().len(), 6, "{name}");
 
         let newer = "UPDATE seat_messages SET body = '{\"kind\":\"teleported\"}' WHERE id = (SELECT id FROM (SELECT MIN(id) AS id FROM seat_messages) AS first)";

@@ -5,6 +5,7 @@ use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::event::Currency;
 use ticketon_domain::purchase::{
     Change, Changed, Command, Line, OrderEvent, OrderId, OrderRecord, PaymentKey, PurchaseStore,
+    TicketId,
 };
 use ticketon_domain::seat::HoldId;
 use ticketon_domain::venue::SeatLabel;
@@ -86,6 +87,17 @@ pub(crate) fn key(text: &str) -> PaymentKey {
 
 /// A new order of a person for seats that they hold.
 pub(crate) fn order(name: &str, hold: &str, seats: &[&str], at_ms: i64) -> Change {
+    order_under((1 << 52) + 7, name, hold, seats, at_ms)
+}
+
+/// As [`order`], from a hold of this fence.
+pub(crate) fn order_under(
+    fence: u64,
+    name: &str,
+    hold: &str,
+    seats: &[&str],
+    at_ms: i64,
+) -> Change {
     let lines: Vec<Line> = seats
         .iter()
         .map(|label| Line {
@@ -98,7 +110,7 @@ pub(crate) fn order(name: &str, hold: &str, seats: &[&str], at_ms: i64) -> Chang
         event_id: event(),
         buyer: "hash".to_owned(),
         hold_id: HoldId::derive(&event(), &user(name), hold),
-        fence: (1 << 52) + 7,
+        fence,
         sales_version: 1,
         amount: lines.iter().map(|line| line.price).sum(),
         lines,
@@ -135,6 +147,30 @@ pub(crate) fn paid(order: &OrderRecord) -> Command {
         approved_at_ms: Some(NOW_MS),
         method: Some("card".to_owned()),
     }
+}
+
+/// Gives tickets of a paid order back, all of them if none is named, and the money.
+pub(crate) async fn refund(
+    store: &SqlStore,
+    order: &OrderRecord,
+    tickets: Vec<TicketId>,
+) -> OrderRecord {
+    let id = order.order.id;
+    let asked = Command::Refund {
+        user: Some(order.user.clone()),
+        tickets,
+        reason: "ill".to_owned(),
+        request: None,
+    };
+    done(store, &id, &asked, NOW_MS).await;
+    let record = done(store, &id, &Command::TakeUp { lease_ms: 1_000 }, NOW_MS).await;
+    let open = record.order.open_refunds().next().unwrap();
+    let refunded = Command::Refunded {
+        fence: record.work.fence,
+        refund: open.id,
+        transaction_key: format!("t-{}", open.id),
+    };
+    done(store, &id, &refunded, NOW_MS).await
 }
 
 /// Lets an order be changed, which must succeed.

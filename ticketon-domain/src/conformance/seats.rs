@@ -132,6 +132,7 @@ mod ending;
 mod epochs;
 mod following;
 mod holding;
+mod late;
 mod ledger;
 mod rebuilding;
 mod taking;
@@ -151,6 +152,7 @@ pub use self::ending::*;
 pub use self::epochs::*;
 pub use self::following::*;
 pub use self::holding::*;
+pub use self::late::*;
 pub use self::ledger::*;
 pub use self::rebuilding::*;
 pub use self::taking::*;
@@ -298,6 +300,8 @@ macro_rules! __seat_promises {
             alone s2_fences_grow_over_everything,
             alone s2_late_calls_of_an_old_epoch_change_nothing,
             together s2_a_rebuild_cuts_off_whoever_is_at_work,
+            alone s2_a_late_sale_takes_nothing_from_anybody,
+            alone s2_a_map_that_is_built_anew_knows_which_sales_are_late,
             alone s3_every_change_is_told,
             together s3_a_busy_map_adds_up_and_can_be_followed,
             together s3_what_is_forgotten_is_a_gap,

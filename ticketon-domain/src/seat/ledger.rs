@@ -21,6 +21,15 @@ pub struct SoldSeat {
     pub fence: u64,
 }
 
+/// A seat that was sold and given back, whatever it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenBack {
+    /// Which.
+    pub seat: SeatLabel,
+    /// The newest fence under which it was.
+    pub fence: u64,
+}
+
 /// A page of a listing, and where the next one begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -58,6 +67,18 @@ pub trait SeatLedger: Send + Sync + std::fmt::Debug + 'static {
         after: Option<&SeatLabel>,
         limit: usize,
     ) -> Result<Page<SoldSeat>, StoreError>;
+
+    /// Seats that were ever sold and given back, after a label, at most `limit`: a map that is built anew knows by them
+    /// which messages of sales come late. None, where the ledger does not keep that; whoever wraps a ledger passes this on.
+    async fn given_back(
+        &self,
+        _event: &EventId,
+        _after: Option<&SeatLabel>,
+        _limit: usize,
+    ) -> Result<Page<GivenBack>, StoreError> {
+        let (items, next) = (Vec::new(), None);
+        Ok(Page { items, next })
+    }
 
     /// Blocked seats after a label, at most `limit`.
     async fn blocked(

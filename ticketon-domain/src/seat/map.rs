@@ -2,9 +2,10 @@
 //!
 //! It is what every store must do, and what the stores are compared with. Of each seat it keeps the
 //! state and the *owner*: the fence of who holds it, bought it or blocked it. A seat that is free is
-//! nobody's (0), unless it was sold and given back: then its owner stays, so that a late message of
-//! that sale, or of one before it, is known as such. Of each hold it keeps the seats, and for a while
-//! that it ended, so that a late retry takes nothing again.
+//! nobody's (0), unless it was sold and given back: then its owner stays. Of a seat that was ever given back
+//! it keeps a *mark*, the newest fence under which it was, so that a late message of that sale, or of one
+//! before it, is known as such, whoever has the seat by then. Of each hold it keeps the seats, and for a
+//! while that it ended, so that a late retry takes nothing again.
 //!
 //! # What messages of the ledger do to a seat
 //!
@@ -12,20 +13,19 @@
 //! unpinned, lost, or because the store forgot that it was pinned) proves nothing about a sale under its
 //! fence, so its seats are nobody's; only a sale that was given back leaves a mark. `f` is the message's fence, `g` another.
 //!
-//! | the seat is | `Sold` under `f` | `Released` under `f` |
+//! | the seat is | `Sold` under `f` | `Released` under `f`, which marks it `f` |
 //! | --- | --- | --- |
-//! | free, nobody's | sold: also when the hold ended before the message came | free, marked `f`: the sale's own message is late |
-//! | free, marked `g < f` | sold | free, marked `f` |
-//! | free, marked `f` or `g > f` | as it was: late, or told twice | as it was |
-//! | held under `f` | sold, and out of the hold | free, marked `f`, and out of the hold |
+//! | marked `f` or `g > f`, and anything of the below | as it was: late, or told twice | as below |
+//! | free | sold: also when the hold ended before the message came | free: the sale's own message is late |
+//! | held under `f` | sold, and out of the hold | free, and out of the hold |
 //! | held under `g` | sold; the hold ends as lost, or a pinned one goes on without the seat | as it was |
-//! | sold under `f` | as it was: told twice | free, marked `f` |
+//! | sold under `f` | as it was: told twice | free |
 //! | sold under `g < f` | sold under `f` | as it was |
 //! | sold under `g > f` | as it was: late | as it was |
 //! | blocked | sold | as it was |
 //!
-//! A mark lasts until the seat is held, blocked or sold again. A late message that comes after that, and whatever
-//! else parts the map from the ledger, is found by comparing both, and [mended](crate::seat::SeatStore::mend).
+//! A mark lasts as long as the map, and one that is built anew has those that the ledger knows of. Whatever else parts the
+//! map from the ledger is found by comparing both, and [mended](crate::seat::SeatStore::mend).
 //!
 //! A verb looks first and writes then. Whatever one call does to seats is one [`Change`] under one
 //! version: each seat that was written, once, in the order of the indexes, with the state it ends in.
@@ -85,6 +85,8 @@ pub struct SeatMap {
     last_fence: u64,
     bits: Vec<u8>,
     owners: Vec<u64>,
+    /// Of the seats that were ever given back, the newest fence under which.
+    marks: HashMap<SeatIndex, u64>,
     /// The living holds by fence, so the oldest first.
     holds: BTreeMap<u64, Entry>,
     ids: HashMap<HoldId, Known>,
@@ -165,6 +167,7 @@ impl SeatMap {
             last_fence: 0,
             bits: Vec::new(),
             owners: Vec::new(),
+            marks: HashMap::new(),
             holds: BTreeMap::new(),
             ids: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -247,6 +250,17 @@ impl SeatMap {
     fn owner(&self, seat: SeatIndex) -> u64 {
         let owner = self.owners.get(seat.get() as usize).copied();
         owner.unwrap_or(NOBODY)
+    }
+
+    /// Whether the sale of a seat under this fence, or a later one, was given back.
+    fn was_given_back(&self, seat: SeatIndex, fence: u64) -> bool {
+        self.marks.get(&seat).is_some_and(|mark| *mark >= fence)
+    }
+
+    /// The sale of a seat under this fence was given back: its message is late from now on.
+    fn mark(&mut self, seat: SeatIndex, fence: u64) {
+        let mark = self.marks.entry(seat).or_default();
+        *mark = fence.max(*mark);
     }
 
     /// Writes a seat of the map. It keeps its owner unless it is given one.

@@ -1,4 +1,4 @@
-//! Rebuilding a map from the ledger: what is sold and what is blocked; everything else is free.
+//! Rebuilding a map from the ledger: what is sold, what was given back and what is blocked; everything else is free.
 //!
 //! The rebuild takes its epoch before it reads, so whoever began with an older one is refused from then on, and a
 //! sale that is committed while it reads is told to the map afterwards. It begins over what its caller saw, so of many
@@ -28,51 +28,82 @@ pub(crate) async fn rebuild(
         return Ok(false);
     };
     tracing::info!(target: "ticketon::seats", %event, epoch, seats = spec.seats, "rebuilding the map");
-    let (mut sold, mut blocked) = (0, 0);
-    let mut after = None;
-    loop {
-        let page = shared.ledger.sold(event, after.as_ref(), MAX_BATCH).await?;
-        let loads = page.items.into_iter().filter_map(|sale| {
-            Some(Load::Sold {
-                seat: index(event, layout, &sale.seat)?,
-                user: sale.user,
-                fence: sale.fence,
-            })
-        });
-        let loads: Vec<Load> = loads.collect();
-        sold += loads.len();
-        if !load(shared, event, epoch, &loads).await? {
-            return Ok(false);
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
+    let mut counts = [0; LISTINGS.len()];
+    for (listing, count) in LISTINGS.into_iter().zip(&mut counts) {
+        let mut after = None;
+        loop {
+            let (loads, next) = listing.read(shared, event, layout, after.as_ref()).await?;
+            *count += loads.len();
+            if !load(shared, event, epoch, &loads).await? {
+                return Ok(false);
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
         }
     }
-    loop {
-        let page = shared
-            .ledger
-            .blocked(event, after.as_ref(), MAX_BATCH)
-            .await?;
-        let seats = page.items.iter();
-        let loads: Vec<Load> = seats
-            .filter_map(|label| index(event, layout, label))
-            .map(|seat| Load::Blocked { seat })
-            .collect();
-        blocked += loads.len();
-        if !load(shared, event, epoch, &loads).await? {
-            return Ok(false);
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let [sold, given_back, blocked] = counts;
     let done = shared.store.finish_rebuild(event, epoch).await?;
     if done {
-        tracing::info!(target: "ticketon::seats", %event, epoch, sold, blocked, "the map is ready");
+        tracing::info!(target: "ticketon::seats", %event, epoch, sold, given_back, blocked, "the map is ready");
     }
     Ok(done)
+}
+
+/// What a map is built from.
+#[derive(Debug, Clone, Copy)]
+enum Listing {
+    Sold,
+    GivenBack,
+    Blocked,
+}
+
+const LISTINGS: [Listing; 3] = [Listing::Sold, Listing::GivenBack, Listing::Blocked];
+
+impl Listing {
+    /// A page of it, and where the next one begins.
+    async fn read(
+        self,
+        shared: &Shared,
+        event: &EventId,
+        layout: &Layout,
+        after: Option<&SeatLabel>,
+    ) -> Result<(Vec<Load>, Option<SeatLabel>), StoreError> {
+        let ledger = &shared.ledger;
+        let seat = |label: &SeatLabel| index(event, layout, label);
+        Ok(match self {
+            Self::Sold => {
+                let page = ledger.sold(event, after, MAX_BATCH).await?;
+                let loads = page.items.into_iter().filter_map(|sold| {
+                    Some(Load::Sold {
+                        seat: seat(&sold.seat)?,
+                        user: sold.user,
+                        fence: sold.fence,
+                    })
+                });
+                (loads.collect(), page.next)
+            }
+            Self::GivenBack => {
+                let page = ledger.given_back(event, after, MAX_BATCH).await?;
+                let loads = page.items.into_iter().filter_map(|given| {
+                    Some(Load::GivenBack {
+                        seat: layout.index_of(&given.seat)?,
+                        fence: given.fence,
+                    })
+                });
+                (loads.collect(), page.next)
+            }
+            Self::Blocked => {
+                let page = ledger.blocked(event, after, MAX_BATCH).await?;
+                let loads = page.items.iter().filter_map(|label| {
+                    let seat = seat(label)?;
+                    Some(Load::Blocked { seat })
+                });
+                (loads.collect(), page.next)
+            }
+        })
+    }
 }
 
 /// Builds the map of an event unless there is one of this layout, or somebody is at it.

@@ -450,6 +450,14 @@ pub enum Load {
         /// The fence that it was sold under.
         fence: u64,
     },
+    /// It was sold and given back. That says nothing of what it is now: a message of that sale, or of one before it, comes
+    /// late from now on.
+    GivenBack {
+        /// Which.
+        seat: SeatIndex,
+        /// The newest fence under which.
+        fence: u64,
+    },
     /// It is blocked.
     Blocked {
         /// Which.

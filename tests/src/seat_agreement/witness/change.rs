@@ -11,18 +11,19 @@ use crate::seat_agreement::life::user;
 use crate::seat_agreement::view::View;
 
 impl Witness {
-    /// S1, S2: how the state of one seat may change, and by which call.
+    /// S1, S2: how the state of one seat may change, and by which call, which says this of the ledger that does not come
+    /// late.
     pub(super) fn seat(
         &self,
         seat: SeatIndex,
-        call: &Call,
+        (call, timely): (&Call, &[SeatSync]),
         answer: &Answer,
         before: &View,
         after: &View,
     ) -> Result<(), String> {
         use SeatState::{Blocked as Shut, Free, Held as Taken, Sold};
         let holder = self.holders.get(&seat);
-        let frees = holder.is_some_and(|hold| may_end(hold, seat, call, before.now));
+        let frees = holder.is_some_and(|hold| may_end(hold, seat, call, timely, before.now));
         let holds = match answer {
             Answer::Held(Mapped::Ready(Held::Taken(hold))) => hold.seats.contains(&seat),
             _ => false,
@@ -30,7 +31,9 @@ impl Witness {
         let is_done = *answer == Answer::Blocked(Mapped::Ready(Blocked::Done));
         let blocks = matches!(call, Call::Block(_, seats) if is_done && seats.contains(&seat));
         let unblocks = matches!(call, Call::Unblock(_, seats) if is_done && seats.contains(&seat));
-        let syncs = |sold| told(&messages(call), sold, |_| true).contains(&seat);
+        let syncs = |sold| told(timely, sold, |_| true).contains(&seat);
+        // Whatever it was: a single message cannot be undone by another of its batch.
+        let must_be_sold = matches!(call, Call::Sync(_, batch) if batch.len() == 1) && syncs(true);
         let is_fine = match (before.state(seat), after.state(seat)) {
             (Free, Taken) => holds,
             (Taken, Taken) => {
@@ -45,9 +48,7 @@ impl Witness {
             (Free, Shut) => blocks,
             (Taken, Shut) => blocks && frees,
             (Shut, Free) => unblocks || syncs(true) && syncs(false),
-            (Free, Sold) => syncs(true) && self.must_be_sold(seat, call) != Some(false),
-            (Free, Free) => !after.has(seat) || self.must_be_sold(seat, call) != Some(true),
-            (Taken | Shut, Sold) => syncs(true),
+            (Free | Taken | Shut, Sold) => syncs(true),
             (Sold, Free) => syncs(false),
             (was, is) => was == is,
         };
@@ -57,6 +58,10 @@ impl Witness {
             before.state(seat),
             after.state(seat)
         );
+        ensure!(
+            !must_be_sold || !after.has(seat) || after.state(seat) == Sold,
+            "S3: it should be sold"
+        );
         ensure!(!blocks || after.state(seat) == Shut, "it should be blocked");
         ensure!(
             !unblocks || !after.has(seat) || after.state(seat) != Shut,
@@ -64,35 +69,21 @@ impl Witness {
         );
         Ok(())
     }
-
-    /// Whether a message that sells a free seat counts, where that is known: it does, unless the seat was given back under
-    /// this fence or a newer one, so that the message is late.
-    fn must_be_sold(&self, seat: SeatIndex, call: &Call) -> Option<bool> {
-        let Call::Sync(_, batch) = call else {
-            return None;
-        };
-        let [SeatSync::Sold { fence, seats, .. }] = &batch[..] else {
-            return None;
-        };
-        let given_back = self.given_back.get(&seat).copied().unwrap_or(Some(0))?;
-        seats.contains(&seat).then_some(given_back < *fence)
-    }
 }
 
 /// S2: whether this call may end the holder's hold of this seat.
-fn may_end(hold: &Hold, seat: SeatIndex, call: &Call, now: i64) -> bool {
+fn may_end(hold: &Hold, seat: SeatIndex, call: &Call, timely: &[SeatSync], now: i64) -> bool {
     let is_pinned = hold.deadline_ms.is_none();
     match call {
         Call::Sync(..) | Call::Mend(..) => {
-            let batch = messages(call);
             let own = |fence| fence == hold.fence;
-            let others = told(&batch, true, |fence| !own(fence));
+            let others = told(timely, true, |fence| !own(fence));
             let is_lost = if is_pinned {
                 others.contains(&seat)
             } else {
                 hold.seats.iter().any(|one| others.contains(one))
             };
-            let is_told = told(&batch, false, own).contains(&seat);
+            let is_told = told(timely, false, own).contains(&seat);
             is_lost || is_told
         }
         Call::Find(..) | Call::HoldsOf(..) | Call::Changes(..) | Call::Unblock(..) => false,
@@ -111,16 +102,17 @@ pub(super) fn one_hold(
     was: &Hold,
     now: Option<&Hold>,
     call: &Call,
+    timely: &[SeatSync],
     now_ms: i64,
 ) -> Result<(), String> {
     let Some(is) = now else {
         // It may have been sold, wholly.
-        let told = told(&messages(call), true, |_| true);
+        let told = told(timely, true, |_| true);
         let is_sold = was.seats.iter().any(|seat| told.contains(seat));
         let may = was
             .seats
             .iter()
-            .any(|seat| may_end(was, *seat, call, now_ms));
+            .any(|seat| may_end(was, *seat, call, timely, now_ms));
         ensure!(is_sold || may, "S2: it ended");
         return Ok(());
     };
@@ -129,10 +121,10 @@ pub(super) fn one_hold(
     same.seats.retain(|seat| is.seats.contains(seat));
     ensure!(same == *is, "S2: it became {is:?}");
     let is_sync = match call {
-        Call::Sync(_, batch) => {
+        Call::Sync(..) => {
             let own = |fence| fence == was.fence;
-            let mut others = told(batch, true, |fence| !own(fence));
-            let of_own = [told(batch, true, own), told(batch, false, own)].concat();
+            let mut others = told(timely, true, |fence| !own(fence));
+            let of_own = [told(timely, true, own), told(timely, false, own)].concat();
             others.retain(|seat| was.seats.contains(seat) && !of_own.contains(seat));
             ensure!(
                 was.deadline_ms.is_none() || others.is_empty(),
@@ -169,29 +161,20 @@ fn proves(key: &HoldKey, hold: &Hold) -> bool {
     key.id == hold.id && key.user == hold.user && key.fence.is_none_or(|fence| fence == hold.fence)
 }
 
-/// What a call says of the ledger; what a mend says may be overtaken.
-fn messages(call: &Call) -> Vec<SeatSync> {
-    match call {
-        Call::Sync(_, batch) => batch.clone(),
-        Call::Mend(_, batch) => {
-            let one = |mend: &Mend| {
-                let seats = vec![mend.seat];
-                match &mend.truth {
-                    Truth::Sold { user, fence } => SeatSync::Sold {
-                        user: user.clone(),
-                        fence: *fence,
-                        seats,
-                    },
-                    Truth::Free => SeatSync::Released {
-                        user: user(0),
-                        fence: mend.found.owner,
-                        seats,
-                    },
-                }
-            };
-            batch.iter().map(one).collect()
-        }
-        _ => Vec::new(),
+/// What a mend says of the ledger.
+pub(super) fn message_of(mend: &Mend) -> SeatSync {
+    let seats = vec![mend.seat];
+    match &mend.truth {
+        Truth::Sold { user, fence } => SeatSync::Sold {
+            user: user.clone(),
+            fence: *fence,
+            seats,
+        },
+        Truth::Free => SeatSync::Released {
+            user: user(0),
+            fence: mend.found.owner,
+            seats,
+        },
     }
 }
 

@@ -23,7 +23,14 @@ impl Sold {
         (!self.is_muddled).then(|| theirs.count())
     }
 
-    pub(super) fn follow(&mut self, call: &Call, answer: &Answer, before: &View, after: &View) {
+    /// Follows a call, which says this of the ledger that does not come late.
+    pub(super) fn follow(
+        &mut self,
+        (call, timely): (&Call, &[SeatSync]),
+        answer: &Answer,
+        before: &View,
+        after: &View,
+    ) {
         match (call, answer) {
             (_, answer) if answer.is_not_ready() => return,
             (Call::Begin(..), _) => *self = Self::default(),
@@ -43,7 +50,7 @@ impl Sold {
                     }
                 }
             }
-            (Call::Sync(_, batch), _) => self.hear(batch),
+            (Call::Sync(..), _) => self.hear(timely),
             (Call::Load(_, seats), _) => {
                 for one in seats {
                     if let Load::Sold { seat, user, fence } = one {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use ticketon_queue::{EventId, StoreError, UserId};
 
-use crate::seat::{Page, SeatLedger, SoldSeat};
+use crate::seat::{GivenBack, Page, SeatLedger, SoldSeat};
 use crate::venue::SeatLabel;
 
 /// A [`SeatLedger`] in memory. Clones share what it holds. A restart forgets who bought what: for demonstrations, and
@@ -18,6 +18,8 @@ pub struct MemoryLedger(Arc<Mutex<HashMap<EventId, Book>>>);
 #[derive(Debug, Default)]
 struct Book {
     sold: BTreeMap<SeatLabel, SoldSeat>,
+    /// The newest fence under which each seat was given back.
+    given_back: BTreeMap<SeatLabel, u64>,
     blocked: BTreeSet<SeatLabel>,
 }
 
@@ -54,6 +56,8 @@ impl MemoryLedger {
         for seat in seats {
             if book.sold.get(seat).is_some_and(|sold| sold.fence == fence) {
                 book.sold.remove(seat);
+                let newest = book.given_back.entry(seat.clone()).or_default();
+                *newest = fence.max(*newest);
             }
         }
     }
@@ -98,6 +102,26 @@ impl SeatLedger for MemoryLedger {
         let sold = books.get(event).map(|book| book.sold.range(after(from)));
         let items = sold.into_iter().flatten().map(|(_, sale)| sale.clone());
         Ok(page(items, limit, |sale| sale.seat.clone()))
+    }
+
+    async fn given_back(
+        &self,
+        event: &EventId,
+        from: Option<&SeatLabel>,
+        limit: usize,
+    ) -> Result<Page<GivenBack>, StoreError> {
+        let books = self.books();
+        let given_back = books
+            .get(event)
+            .map(|book| book.given_back.range(after(from)));
+        let items = given_back
+            .into_iter()
+            .flatten()
+            .map(|(seat, fence)| GivenBack {
+                seat: seat.clone(),
+                fence: *fence,
+            });
+        Ok(page(items, limit, |given| given.seat.clone()))
     }
 
     async fn blocked(
@@ -171,5 +195,8 @@ mod tests {
         assert_eq!(ledger.owner(&event, &seat), Some(ann));
         ledger.record_released(&event, 7, std::slice::from_ref(&seat));
         assert_eq!(ledger.owner(&event, &seat), None);
+        let page = ledger.given_back(&event, None, 10).await.unwrap();
+        let items = vec![GivenBack { seat, fence: 7 }];
+        assert_eq!(page, Page { items, next: None });
     }
 }

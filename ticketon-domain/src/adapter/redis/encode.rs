@@ -126,6 +126,11 @@ pub(super) fn loads(call: &mut RedisCall, loads: &[Load]) -> Result<(), StoreErr
                 packed.push(SeatState::Sold.code());
                 sale(&mut packed, Verb::Load, user, *fence)?;
             }
+            Load::GivenBack { seat, fence } => {
+                packed.extend(seat.get().to_be_bytes());
+                packed.push(SeatState::Free.code());
+                packed.extend(checked(Verb::Load, *fence)?);
+            }
             Load::Blocked { seat } => {
                 packed.extend(seat.get().to_be_bytes());
                 packed.push(SeatState::Blocked.code());

@@ -14,12 +14,13 @@
 //! | `ticketon:{E}:seats:ended` | sorted set | id of an ended hold by when it ended, in ms |
 //! | `ticketon:{E}:seats:users` | hash | user: number of sold seats, fences of holds |
 //! | `ticketon:{E}:seats:sold` | hash | fence: number of seats sold under it, and to whom |
+//! | `ticketon:{E}:seats:marks` | hash | index of a seat that was given back: the newest fence under which, 8 bytes |
 //! | `ticketon:{E}:seats:changes` | stream | `<version>-1`: the seats that one call changed, trimmed |
 
 use ticketon_queue::EventId;
 
 /// The keys that every script is given, in the order of `prelude.lua`.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "seats",
     "seats:map",
     "seats:owner",
@@ -30,6 +31,7 @@ const NAMES: [&str; 10] = [
     "seats:users",
     "seats:sold",
     "seats:changes",
+    "seats:marks",
 ];
 
 /// A key whose slot is asked whether Redis answers; nothing is kept there.

@@ -10,7 +10,7 @@ use super::transaction::Reading;
 use super::value::Value;
 use super::{Fault, read, transaction, values};
 use crate::purchase::OrderState;
-use crate::seat::{HoldId, Page, SeatLedger, SoldSeat, Untold};
+use crate::seat::{GivenBack, HoldId, Page, SeatLedger, SoldSeat, Untold};
 use crate::venue::SeatLabel;
 
 /// The most seats that one call lists.
@@ -40,6 +40,33 @@ impl SeatLedger for SqlStore {
         self.page("list sold seats", sql, event, after, limit, read, |sold| {
             sold.seat.clone()
         })
+        .await
+    }
+
+    async fn given_back(
+        &self,
+        event: &EventId,
+        after: Option<&SeatLabel>,
+        limit: usize,
+    ) -> Result<Page<GivenBack>, StoreError> {
+        let sql = "SELECT seat, MAX(fence) AS fence FROM tickets \
+                   WHERE event_id = ? AND seat > ? AND state = 'refunded' GROUP BY seat ORDER BY seat LIMIT ?";
+        let read = |row: &Row| {
+            Ok(GivenBack {
+                seat: row.parsed("seat")?,
+                fence: row.count("fence")?,
+            })
+        };
+        let label = |given: &GivenBack| given.seat.clone();
+        self.page(
+            "list given back seats",
+            sql,
+            event,
+            after,
+            limit,
+            read,
+            label,
+        )
         .await
     }
 
@@ -144,7 +171,7 @@ impl SeatLedger for SqlStore {
 
 impl SqlStore {
     /// A page of an event's seats in the order of their labels.
-    #[expect(clippy::too_many_arguments, reason = "what the two listings differ in")]
+    #[expect(clippy::too_many_arguments, reason = "what the listings differ in")]
     async fn page<T>(
         &self,
         context: &'static str,

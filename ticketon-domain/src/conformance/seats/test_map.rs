@@ -76,6 +76,14 @@ pub(super) fn load_sold(seat: u32, name: &str, fence: u64) -> Load {
     }
 }
 
+/// A seat that was given back, as a rebuild reads it.
+pub(super) fn load_given_back(seat: u32, fence: u64) -> Load {
+    Load::GivenBack {
+        seat: SeatIndex::new(seat),
+        fence,
+    }
+}
+
 /// A seat that is blocked, as a rebuild reads it.
 pub(super) fn load_blocked(seat: u32) -> Load {
     Load::Blocked {

@@ -146,6 +146,37 @@ async fn an_old_word_about_a_hold_that_was_bought_since_is_no_reason_to_build_th
     assert_eq!((head.counts.sold, head.counts.held), (2, 2));
 }
 
+/// A process read that seats were sold, and stood still. Meanwhile that was told, the seats were given back, and somebody else
+/// holds them, on the same map or on one that was built anew: they keep them.
+#[tokio::test]
+async fn an_old_word_about_a_sale_that_was_given_back_takes_nobodys_hold() {
+    for is_rebuilt in [false, true] {
+        let shop = Shop::open().await;
+        let hold = shop.hold("ann").await;
+        let (_, paid) = shop.order("ann", hold, SandboxOutcome::Approve).await;
+        let user = UserId::new("ann").unwrap();
+        let paid = shop.purchases.confirm(&user, &paid).await.unwrap();
+        let old = shop.store.seat_messages(0, 9).await.unwrap();
+        assert_eq!(old.len(), 1);
+        let shared = &shop.purchases.0.shared;
+        assert_eq!(shared.tell_all().await.unwrap(), 0);
+        let refund = shop.purchases.refund(&user, &paid.order_id, &[], "ill");
+        assert_eq!(refund.await.unwrap().status, OrderState::Refunded);
+        assert_eq!(shared.tell_all().await.unwrap(), 0);
+        if is_rebuilt {
+            assert!(shop.seats.rebuild(&shop.event).await.unwrap());
+        }
+        let same = crate::seat::HoldSeats::seats(paid.seats.iter().map(|seat| seat.label.as_str()));
+        let held = shop.seats.hold(&shop.person("bob"), same).await.unwrap();
+        let theirs = held.taken().unwrap().id;
+        // The other process wakes.
+        shared.tell(&old, &mut HashSet::new()).await.unwrap();
+        assert!(shop.deadline("bob", theirs).await.is_some(), "{is_rebuilt}");
+        let head = shop.seats.head(&shop.event).await.unwrap().done().unwrap();
+        assert_eq!((head.counts.sold, head.counts.held), (0, 2), "{is_rebuilt}");
+    }
+}
+
 /// A process took an order up and stood still before it kept the hold. Meanwhile its lease lapsed and the order failed.
 async fn stood_still(shop: &Shop, hold: HoldId) -> OrderRecord {
     let (order, confirm) = shop.order("ann", hold, SandboxOutcome::Decline).await;

@@ -49,6 +49,7 @@ impl SeatMap {
                     }
                     Truth::Free if mend.found.state == SeatState::Sold => {
                         map.count_unsold(mend.found.owner);
+                        map.mark(seat, mend.found.owner);
                         map.put(seat, SeatState::Free, None);
                     }
                     Truth::Free => changed -= 1,

@@ -57,6 +57,11 @@ impl SeatMap {
                     self.put(*seat, SeatState::Sold, Some(*fence));
                     self.count_sold(*fence, user);
                 }
+                Load::GivenBack { seat, fence } => {
+                    if self.has(*seat) {
+                        self.mark(*seat, *fence);
+                    }
+                }
                 Load::Blocked { seat } => {
                     if self.is_free(*seat) {
                         self.put(*seat, SeatState::Blocked, None);

@@ -44,13 +44,11 @@ impl SeatMap {
         fence: u64,
         now: UnixMs,
     ) -> Option<HoldId> {
-        let owner = self.owner(seat);
-        match self.state(seat) {
-            // This sale, or a later one, was given back: the message comes late.
-            SeatState::Free if owner >= fence => None,
-            SeatState::Sold if owner >= fence => None,
-            _ => self.make_sold(seat, user, fence, now),
+        let is_sold = self.state(seat) == SeatState::Sold && self.owner(seat) >= fence;
+        if is_sold || self.was_given_back(seat, fence) {
+            return None;
         }
+        self.make_sold(seat, user, fence, now)
     }
 
     /// One seat is sold under a fence, whatever it was. Answers the hold of somebody else that ended over it.
@@ -89,15 +87,16 @@ impl SeatMap {
         ended.then_some(id)
     }
 
-    /// One seat that was sold under a fence is given back: free, and marked by the fence.
+    /// One seat that was sold under a fence is given back: marked by the fence, and free if nobody else has it.
     fn sync_released(&mut self, seat: SeatIndex, fence: u64, now: UnixMs) {
+        self.mark(seat, fence);
         let owner = self.owner(seat);
         match self.state(seat) {
             SeatState::Sold if owner == fence => self.count_unsold(fence),
             SeatState::Held if owner == fence => {
                 self.take_from(fence, seat, EndReason::Released, now);
             }
-            // It came before the sale's own message, which is late from now on.
+            // It came before the sale's own message.
             SeatState::Free if owner < fence => {}
             _ => return,
         }

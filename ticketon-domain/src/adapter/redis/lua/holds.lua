@@ -7,6 +7,7 @@
 -- seats:ended      id by when it ended, to be forgotten
 -- seats:users      user: how many seats are sold to them (4), then the fence of each hold
 -- seats:sold       fence: how many seats are sold under it (4), then the user's name
+-- seats:marks      index: the newest fence under which the seat was sold and given back
 -- seats:changes    <version>-1: 4 bytes a seat, its index times four plus its state
 
 -- Why a hold ended (`EndReason` in Rust, in this order).
@@ -60,6 +61,7 @@ local holds = hash(KEYS[4], read_hold, write_hold)
 local ids = hash(KEYS[5], read_id, write_id)
 local users = hash(KEYS[8], read_user, write_user)
 local sales = hash(KEYS[9], read_sale, write_sale)
+local marks = hash(KEYS[11], tostring, tostring)
 local deadlines, endings = scores(KEYS[6]), scores(KEYS[7])
 
 local function user_of(name)
@@ -82,7 +84,7 @@ local function end_hold(hold, reason)
   for _, seat in ipairs(hold.seats) do
     assert(state[seat] == HELD, 'a seat of a hold is not held')
     set(seat, FREE)
-    disown(seat) -- guard: disown
+    disown(seat)
   end
   local user = user_of(hold.user)
   for i, fence in ipairs(user.fences) do
@@ -171,6 +173,7 @@ local function commit()
   write_hash(ids)
   write_hash(users)
   write_hash(sales)
+  write_hash(marks)
   write_scores(deadlines)
   write_scores(endings)
   if #seats == 0 then return end

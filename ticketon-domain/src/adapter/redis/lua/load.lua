@@ -1,7 +1,7 @@
 -- load: puts seats into a map that is being rebuilt.
 -- KEYS  prelude
 -- ARGV  prelude  3 packed: for each seat its index (4 bytes) and its state (1), and of a sold one the fence (8), the length
---       of the user's name (2) and the name
+--       of the user's name (2) and the name; free says that it was given back, under the fence (8)
 -- OUT   0 | -13 another rebuild has begun, or this one has ended
 local phase = read_meta()
 if phase ~= 'rebuilding' or EPOCH ~= ARGV[1] then return {SUPERSEDED} end -- guard: load-epoch
@@ -10,6 +10,7 @@ while at <= #packed do
   local load = {}
   load.seat, load.state, at = unpacked('>I4B', packed, at)
   if load.state == SOLD then load.fence, load.user, at = unpacked('>c8I2c0', packed, at) end
+  if load.state == FREE then load.fence, at = unpacked('>c8', packed, at) end
   loads[#loads + 1] = load
   indexes[#indexes + 1] = load.seat
 end
@@ -19,6 +20,8 @@ for _, load in ipairs(loads) do
   local now = state[load.seat]
   if load.state == BLOCKED then
     if now == FREE then set(load.seat, BLOCKED) end
+  elseif load.state == FREE then
+    if now ~= BEYOND then mark(load.seat, load.fence) end
   else
     LAST_FENCE = max(LAST_FENCE, number_of(load.fence))
     local is_newer = now ~= SOLD or number_of(load.fence) > number_of(owner_of(load.seat))
@@ -33,4 +36,5 @@ end
 write_map()
 write_hash(users)
 write_hash(sales)
+write_hash(marks)
 return {0}

@@ -1,6 +1,6 @@
 -- prelude: the map that a verb works on; it stands before each of them.
 -- KEYS  1 seats  2 seats:map  3 seats:owner  4 seats:holds  5 seats:ids  6 seats:deadlines  7 seats:ended
---       8 seats:users  9 seats:sold  10 seats:changes
+--       8 seats:users  9 seats:sold  10 seats:changes  11 seats:marks
 -- ARGV  1 epoch that the caller knows, '' for any  2 now in ms, '' for Redis's own time; then what the verb adds
 -- OUT   {code, ...}: 0 is done, below zero a refusal (`Refusal` in script.rs); of each verb but the rebuild's:
 --       -1 no map | -2 {epoch} is being rebuilt | -3 {epoch} is ready, and not the caller's

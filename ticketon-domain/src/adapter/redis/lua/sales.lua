@@ -6,6 +6,17 @@ local function number_of(fence)
   return (unpacked('>I8', fence))
 end
 
+-- Whether the sale of a seat under this fence, or a later one, was given back.
+local function was_given_back(seat, fence)
+  local mark = get(marks, seat)
+  return mark and number_of(mark) >= number_of(fence)
+end
+
+-- The sale of a seat under this fence was given back: its message is late from now on.
+local function mark(seat, fence)
+  if not was_given_back(seat, fence) then put(marks, seat, fence) end
+end
+
 -- One seat more is sold under this fence; the first one says to whom.
 local function count_sold(fence, name)
   local sale = get(sales, fence) or {seats = 0, user = name}

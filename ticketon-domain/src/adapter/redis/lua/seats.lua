@@ -80,7 +80,7 @@ local function set(seat, to, fence)
   state[seat], changed[seat] = to, true
 end
 
--- A seat that was fetched is nobody's: no sale of it was given back.
+-- A seat that was fetched is nobody's.
 local function disown(seat)
   owner[seat], owned[seat] = NOBODY, true
 end

@@ -6,17 +6,16 @@ local refusal = open_map()
 if refusal then return refusal end
 
 local function sold(seat, name, fence)
-  local now, is_newer = state[seat], number_of(fence) > number_of(owner_of(seat))
-  -- This sale, or a later one, was given back: the message comes late.
-  if now == FREE and not is_newer then return end -- guard: late
-  if now == SOLD and not is_newer then return end -- guard: newer
+  if was_given_back(seat, fence) then return end -- guard: late
+  if state[seat] == SOLD and number_of(fence) <= number_of(owner_of(seat)) then return end -- guard: newer
   make_sold(seat, name, fence)
 end
 
 local function released(seat, fence)
+  mark(seat, fence) -- guard: mark
   if state[seat] == FREE then
-    -- It came before the sale's own message, which is late from now on.
-    if number_of(fence) > number_of(owner_of(seat)) then set(seat, FREE, fence) end -- guard: mark
+    -- It came before the sale's own message.
+    if number_of(fence) > number_of(owner_of(seat)) then set(seat, FREE, fence) end
     return
   end
   if owner_of(seat) ~= fence then return end -- guard: owner

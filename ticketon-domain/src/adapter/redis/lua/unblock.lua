@@ -9,7 +9,7 @@ fetch(seats)
 for _, seat in ipairs(seats) do
   if state[seat] == BLOCKED then
     set(seat, FREE)
-    disown(seat) -- guard: disown
+    disown(seat)
   end
 end
 return committed({0})
