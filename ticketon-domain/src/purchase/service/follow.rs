@@ -12,8 +12,8 @@ use crate::seat::{HoldKey, LedgerChange, Outcome, Refusal, SeatsError};
 
 /// The most messages that the map is told at once.
 const BATCH: usize = 100;
-/// For how long messages that were read are told without being read again, in milliseconds. Other processes tell them too:
-/// what is told late may end somebody's hold on a seat that was sold and given back in between.
+/// For how long messages that were read are told without being read again, in milliseconds. Other processes tell them too,
+/// and what was told already need not be told late.
 const FRESH_MS: i64 = 20;
 
 /// What came of telling the map something.

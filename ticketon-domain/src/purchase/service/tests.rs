@@ -3,9 +3,10 @@
 #![cfg(feature = "sqlite")]
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use ticketon_queue::{EventId, ManualClock, UserId};
 
 use super::Purchases;
@@ -14,7 +15,8 @@ use crate::adapter::sandbox::{Opened, Sandbox, SandboxOutcome};
 use crate::adapter::sql::SqlStore;
 use crate::event::{Event, EventStatus, Money};
 use crate::purchase::{
-    Changed, Command, Confirm, OrderRecord, OrderState, OrderView, PurchaseError,
+    CancelPayment, Changed, CheckoutInfo, Command, Confirm, ConfirmPayment, OrderId, OrderRecord,
+    OrderState, OrderView, Payment, PaymentKey, PaymentProvider, ProviderError, PurchaseError,
     PurchaseStore as _,
 };
 use crate::seat::{HoldId, Seats};
@@ -33,6 +35,11 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
+        Self::with(false, |sandbox| Arc::new(sandbox)).await
+    }
+
+    /// With a worker or without one, and with what stands before the provider.
+    async fn with(recover: bool, before: impl FnOnce(Sandbox) -> Arc<dyn PaymentProvider>) -> Self {
         let clock = ManualClock::at(1_900_000_000_000);
         let shared = Arc::new(clock.clone());
         let store = SqlStore::sqlite(":memory:").await.unwrap();
@@ -58,11 +65,12 @@ impl Shop {
         let saved = seats.put_event(tour.build().unwrap(), Arc::new(hall)).await;
         saved.unwrap().saved().unwrap();
         let provider = Sandbox::new().clock(shared);
-        let purchases = Purchases::builder(store.clone(), &seats, provider.clone())
-            .recover(false)
-            .start()
-            .await
-            .unwrap();
+        let purchases =
+            Purchases::builder_shared(Arc::new(store.clone()), &seats, before(provider.clone()))
+                .recover(recover)
+                .start()
+                .await
+                .unwrap();
         Self {
             clock,
             store,
@@ -221,4 +229,110 @@ async fn a_hold_that_was_kept_too_late_is_let_go_again() {
     let seen = shop.purchases.0.shared.settle(asleep).await.unwrap();
     assert_eq!(seen.order.state, OrderState::Failed);
     assert!(shop.deadline("ann", hold).await.is_some());
+}
+
+/// The provider, which never answers for these payments.
+#[derive(Debug)]
+struct Hangs {
+    sandbox: Sandbox,
+    silent: Arc<Mutex<HashSet<PaymentKey>>>,
+}
+
+impl Hangs {
+    async fn answers(&self, key: &PaymentKey) {
+        if self.silent.lock().unwrap().contains(key) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for Hangs {
+    fn name(&self) -> &'static str {
+        self.sandbox.name()
+    }
+
+    async fn confirm(&self, request: &ConfirmPayment) -> Result<Payment, ProviderError> {
+        self.answers(&request.key).await;
+        self.sandbox.confirm(request).await
+    }
+
+    async fn payment(&self, key: &PaymentKey) -> Result<Option<Payment>, ProviderError> {
+        self.answers(key).await;
+        self.sandbox.payment(key).await
+    }
+
+    async fn payment_of(&self, order: &OrderId) -> Result<Option<Payment>, ProviderError> {
+        self.sandbox.payment_of(order).await
+    }
+
+    async fn cancel(&self, request: &CancelPayment) -> Result<Payment, ProviderError> {
+        self.sandbox.cancel(request).await
+    }
+
+    fn window(&self) -> Duration {
+        self.sandbox.window()
+    }
+
+    fn checkout(&self) -> CheckoutInfo {
+        self.sandbox.checkout()
+    }
+}
+
+/// Of an order that somebody began to pay, and died: its lease has lapsed.
+async fn left_behind(shop: &Shop, name: &str) -> (OrderView, PaymentKey) {
+    let hold = shop.hold(name).await;
+    let (order, confirm) = shop.order(name, hold, SandboxOutcome::Approve).await;
+    let begin = Command::Confirm {
+        user: UserId::new(name).unwrap(),
+        provider: "sandbox".to_owned(),
+        key: confirm.key.clone(),
+        amount: order.amount,
+        lease_ms: LEASE_MS,
+    };
+    let shared = &shop.purchases.0.shared;
+    let begun = shared.changed(&order.order_id, &begin).await.unwrap();
+    assert!(matches!(begun, Changed::Done(_)), "{begun:?}");
+    (order, confirm.key)
+}
+
+#[tokio::test]
+async fn an_order_whose_provider_is_silent_holds_up_no_other() {
+    let silent: Arc<Mutex<HashSet<PaymentKey>>> = Arc::default();
+    let of_provider = Arc::clone(&silent);
+    let shop = Shop::with(true, |sandbox| {
+        let silent = of_provider;
+        Arc::new(Hangs { sandbox, silent })
+    })
+    .await;
+    let (first, key) = left_behind(&shop, "ann").await;
+    silent.lock().unwrap().insert(key);
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    let state = async |order: &OrderView| {
+        let record = shop.store.order(&order.order_id).await.unwrap().unwrap();
+        (record.order.state, record.work.fence)
+    };
+    // The worker has it, and waits.
+    until(&shop, async || {
+        state(&first).await == (OrderState::Confirming, 2)
+    })
+    .await;
+    let (second, _) = left_behind(&shop, "bob").await;
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 / 2));
+    until(&shop, async || state(&second).await.0 == OrderState::Paid).await;
+    shop.purchases.shutdown().await;
+}
+
+/// Lets the shop's clock go on until this is so.
+async fn until(shop: &Shop, is_so: impl AsyncFn() -> bool) {
+    for _ in 0..1_000 {
+        if is_so().await {
+            return;
+        }
+        shop.clock.advance(Duration::from_millis(100));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it did not happen");
 }

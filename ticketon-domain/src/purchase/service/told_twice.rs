@@ -1,9 +1,9 @@
 //! What the seat map was told twice, perhaps too late.
 //!
 //! Any process tells the map, so two may tell it the same. Harmless, unless one of them stood still in between: then the
-//! map hears an old thing after newer ones, and would have a seat as sold that was given back, or as free that was sold
-//! again from the same hold. Whoever finds that a message was gone when it had told it therefore tells the map what the
-//! store says by now.
+//! map hears an old thing after newer ones. It knows which sales were given back, unless it lost its last writes, but would
+//! have a seat as free that was sold again from the same hold. Whoever finds that a message was gone when it had told it
+//! therefore tells the map what the store says by now.
 
 use std::collections::BTreeSet;
 

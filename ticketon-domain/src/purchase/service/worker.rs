@@ -3,11 +3,13 @@
 //! Any number of processes may run it: a lease on each order keeps them apart, and a fence refuses the result of
 //! whoever lost the lease meanwhile.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::confirm::OTHER_PROVIDER;
 use super::{PurchaseError, Shared};
@@ -25,8 +27,9 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const LATE_MS: i64 = 10_000;
 /// How often the orders that wait for an operator are counted, in milliseconds.
 const COUNT_EVERY_MS: i64 = 10_000;
-/// How many orders are worked on at once.
-const AT_ONCE: usize = 8;
+/// How many orders are worked on at once. Nearly all of that time is waiting, for the provider or a commit; after an outage of
+/// the provider this is how fast its doubts are cleared.
+const AT_ONCE: usize = 32;
 /// How long idempotency keys are remembered, in milliseconds.
 const REQUEST_TTL_MS: i64 = 15 * 86_400_000;
 /// How often old ones are forgotten, in milliseconds.
@@ -37,6 +40,7 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut failing = false;
     let mut forget_at_ms = shared.now_ms();
     let mut count_at_ms = shared.now_ms();
+    let mut under_way = UnderWay::default();
     loop {
         if shared.now_ms() >= count_at_ms {
             count_at_ms = shared.now_ms() + COUNT_EVERY_MS;
@@ -58,20 +62,76 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             let pause_ms = if is_full { 0 } else { FORGET_EVERY_MS };
             forget_at_ms = shared.now_ms() + pause_ms;
         }
-        let done = tokio::select! {
+        let due = tokio::select! {
             biased;
-            // What is under way is broken off: the lease lapses, and somebody takes it up.
-            _ = stop.wait_for(|stop| *stop) => return,
-            done = shared.round() => done,
+            _ = stop.wait_for(|stop| *stop) => break,
+            due = shared.store.due(shared.now_ms(), MAX_DUE) => due,
         };
-        let full = matches!(done, Ok(count) if count >= MAX_DUE);
-        note(&mut failing, done.as_ref().err());
-        if full {
-            continue;
-        }
+        let (due, error) = match due {
+            Ok(due) => (due, None),
+            Err(error) => (Vec::new(), Some(PurchaseError::from(error))),
+        };
+        let is_more_due = under_way.begin(&shared, due);
+        note(&mut failing, error.or(under_way.failed.take()).as_ref());
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
+            () = under_way.half_done(), if is_more_due => {}
             () = shared.clock.sleep(LOOK_EVERY) => {}
+        }
+    }
+    // What is under way is broken off: the lease lapses, and somebody takes it up.
+    under_way.tasks.shutdown().await;
+}
+
+/// The orders that this process works on.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Result<(), PurchaseError>>,
+    orders: HashMap<Id, OrderId>,
+    /// Why one was not done, the first since somebody looked.
+    failed: Option<PurchaseError>,
+}
+
+impl UnderWay {
+    /// Takes orders up, as far as there is room; answers whether some are left.
+    fn begin(&mut self, shared: &Arc<Shared>, due: Vec<OrderId>) -> bool {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.ended(ended);
+        }
+        for order in due {
+            // Listed before it was taken up.
+            if self.orders.values().any(|one| *one == order) {
+                continue;
+            }
+            if self.orders.len() >= AT_ONCE {
+                return true;
+            }
+            let shared = Arc::clone(shared);
+            let task = async move { shared.take_up(&order).await.map(drop) };
+            self.orders.insert(self.tasks.spawn(task).id(), order);
+        }
+        false
+    }
+
+    /// Waits until half of the room is free.
+    async fn half_done(&mut self) {
+        while self.orders.len() > AT_ONCE / 2
+            && let Some(ended) = self.tasks.join_next_with_id().await
+        {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<(), PurchaseError>), JoinError>) {
+        let (id, done) = match ended {
+            Ok(ended) => ended,
+            // It panicked, and was told of as every panic is; its lease lapses.
+            Err(error) => (error.id(), Ok(())),
+        };
+        let order = self.orders.remove(&id);
+        if let (Err(error), Some(order)) = (done, order) {
+            tracing::debug!(target: "ticketon::purchase", %order, %error, "an order is taken up later");
+            self.failed.get_or_insert(error);
         }
     }
 }
