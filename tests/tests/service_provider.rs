@@ -182,7 +182,7 @@ async fn what_the_map_has_not_heard_and_what_a_person_should_see_is_counted() {
     // Redis stands still from the charge on: the order is paid, and the map is told when it can hear.
     let redis = pid_of_redis(&stage).await;
     stage
-        .fault(json!({"call": "confirm", "fault": "slow", "money": "before", "holdMs": 1_000}))
+        .fault(json!({"call": "confirm", "fault": "slow", "money": "before", "holdMs": 2_500}))
         .await;
     let (answered, ()) = tokio::join!(stage.confirm(&app, &sale, "pay"), async {
         eventually(DECIDED, async || {

@@ -49,6 +49,7 @@ without! {
     a_paid_hold_is_released: ["pinned"] s2_a_pinned_hold_is_ended_by_its_order_alone, "right: Pinned";
     an_old_epoch_has_its_way: ["epoch"] s2_late_calls_of_an_old_epoch_change_nothing, "OtherEpoch";
     a_late_sale_ends_anothers_hold: ["late"] s2_a_late_sale_takes_nothing_from_anybody, "seats that were given back since";
+    a_late_sale_undoes_what_was_mended: ["mend-mark"] s2_a_late_sale_takes_nothing_from_anybody, "seats that were mended since";
     a_refund_that_comes_first_is_forgotten: ["mark"] s3_messages_of_the_ledger_in_any_order, ", then [0, 1, 0]";
     a_comparison_that_was_overtaken_has_its_way: ["found"] s3_what_differs_is_read_and_mended, "it was overtaken";
     a_map_is_built_over_another: ["over"] s3_a_rebuild_begins_over_what_was_seen, "over Rebuilding";

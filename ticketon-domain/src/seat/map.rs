@@ -261,6 +261,8 @@ impl SeatMap {
     fn mark(&mut self, seat: SeatIndex, fence: u64) {
         let mark = self.marks.entry(seat).or_default();
         *mark = fence.max(*mark);
+        // Or what is held from now on could be taken for older.
+        self.last_fence = self.last_fence.max(fence);
     }
 
     /// Writes a seat of the map. It keeps its owner unless it is given one.

@@ -408,8 +408,8 @@ impl From<NotReady> for Over {
 pub struct Owned {
     /// Its state.
     pub state: SeatState,
-    /// The fence of who holds, bought or blocked it; of a free one the fence under which it was sold and given back
-    /// last; 0 where there is none.
+    /// The fence of who holds, bought or blocked it; of a free one the fence under which it was sold and given back,
+    /// if nobody had it since; 0 otherwise.
     pub owner: u64,
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ticketon_queue::ManualClock;
 
 use super::test_map::{TestMap, key, load_given_back, load_sold, refunded, sold};
-use crate::seat::{Hold, HoldReply, SeatStore, Synced};
+use crate::seat::{Hold, HoldReply, Mend, Owned, SeatStore, Synced, Truth};
+use crate::venue::SeatIndex;
 
 /// A process read that seats were sold, and stood still while others told that, and that the seats were given back. When it
 /// wakes and tells it, nothing changes: whoever has the seats by then keeps them.
@@ -19,6 +20,7 @@ pub async fn s2_a_late_sale_takes_nothing_from_anybody(
     for since in [
         "given back",
         "given back before it was sold",
+        "mended",
         "held",
         "pinned",
         "held and released",
@@ -34,6 +36,16 @@ pub async fn s2_a_late_sale_takes_nothing_from_anybody(
             "given back before it was sold" => {
                 map.sync(&told[1..]).await;
             }
+            "mended" => {
+                map.sync(&told[..1]).await;
+                let found = map.owners(1).await;
+                let free = |seat: u32, found: Owned| Mend {
+                    seat: SeatIndex::new(seat),
+                    found,
+                    truth: Truth::Free,
+                };
+                map.mend(&[free(1, found[0]), free(2, found[1])]).await;
+            }
             _ => drop(map.sync(&told).await),
         }
         let others = match since {
@@ -41,7 +53,7 @@ pub async fn s2_a_late_sale_takes_nothing_from_anybody(
                 map.block([1, 2]).await;
                 None
             }
-            "given back" | "given back before it was sold" => None,
+            "given back" | "given back before it was sold" | "mended" => None,
             _ => Some(map.take_seats("bob", "1", [2, 1, 3]).await),
         };
         match (since, &others) {
@@ -107,6 +119,12 @@ pub async fn s2_a_map_that_is_built_anew_knows_which_sales_are_late(
         changes_nothing(&map, "given back by both", &[sold(&eve, [2])]).await;
         map.shows(".s.s..").await;
     }
+    // What is held from now on is newer than any of it, whatever the store's clock says.
+    let far = ann.fence + (1 << 30);
+    let map = map.rebuilt(6, &[load_given_back(1, far)]).await;
+    let bob = map.take_seats("bob", "2", [1]).await;
+    assert!(bob.fence > far, "{} is not newer than {far}", bob.fence);
+    assert_eq!(map.sync(&[sold(&bob, [1])]).await.changed, 1);
     // And forgets it with the map.
     let map = map.rebuilt(6, &[]).await;
     assert_eq!(map.sync(&[sold(&ann, [1])]).await.changed, 1);

@@ -322,6 +322,9 @@ async fn an_order_whose_provider_is_silent_holds_up_no_other() {
     shop.clock
         .advance(Duration::from_millis(LEASE_MS as u64 / 2));
     until(&shop, async || state(&second).await.0 == OrderState::Paid).await;
+    // Once it answers, the first is taken up anew.
+    silent.lock().unwrap().clear();
+    until(&shop, async || state(&first).await.0 == OrderState::Paid).await;
     shop.purchases.shutdown().await;
 }
 

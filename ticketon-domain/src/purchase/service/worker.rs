@@ -72,10 +72,15 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             Err(error) => (Vec::new(), Some(PurchaseError::from(error))),
         };
         let is_more_due = under_way.begin(&shared, due);
-        note(&mut failing, error.or(under_way.failed.take()).as_ref());
+        let error = error.or(under_way.failed.take());
+        // Nothing is known to be well again while all are still at it.
+        if error.is_some() || under_way.is_well() {
+            note(&mut failing, error.as_ref());
+        }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
-            () = under_way.half_done(), if is_more_due => {}
+            // Where orders fail at once, the rest waits for the next look.
+            () = under_way.half_done(), if is_more_due && !failing => {}
             () = shared.clock.sleep(LOOK_EVERY) => {}
         }
     }
@@ -90,6 +95,8 @@ struct UnderWay {
     orders: HashMap<Id, OrderId>,
     /// Why one was not done, the first since somebody looked.
     failed: Option<PurchaseError>,
+    /// Whether one was done since then.
+    done: bool,
 }
 
 impl UnderWay {
@@ -107,10 +114,22 @@ impl UnderWay {
                 return true;
             }
             let shared = Arc::clone(shared);
-            let task = async move { shared.take_up(&order).await.map(drop) };
+            // The lease of one that takes longer has lapsed: it is broken off, and taken up anew.
+            let bound = Duration::from_millis(u64::try_from(2 * shared.lease_ms).unwrap_or(0));
+            let task = async move {
+                tokio::select! {
+                    done = shared.take_up(&order) => done.map(drop),
+                    () = shared.clock.sleep(bound) => Ok(()),
+                }
+            };
             self.orders.insert(self.tasks.spawn(task).id(), order);
         }
         false
+    }
+
+    /// Whether orders are done, or none is to be.
+    fn is_well(&mut self) -> bool {
+        std::mem::take(&mut self.done) || self.orders.is_empty()
     }
 
     /// Waits until half of the room is free.
@@ -132,6 +151,8 @@ impl UnderWay {
         if let (Err(error), Some(order)) = (done, order) {
             tracing::debug!(target: "ticketon::purchase", %order, %error, "an order is taken up later");
             self.failed.get_or_insert(error);
+        } else {
+            self.done = true;
         }
     }
 }

@@ -30,7 +30,7 @@ for _, mend in ipairs(mends) do
       mended = mended + 1
     elseif state[mend.seat] == SOLD then
       count_unsold(owner_of(mend.seat))
-      mark(mend.seat, owner_of(mend.seat))
+      mark(mend.seat, owner_of(mend.seat)) -- guard: mend-mark
       set(mend.seat, FREE)
       mended = mended + 1
     end

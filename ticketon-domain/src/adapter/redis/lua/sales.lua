@@ -15,6 +15,8 @@ end
 -- The sale of a seat under this fence was given back: its message is late from now on.
 local function mark(seat, fence)
   if not was_given_back(seat, fence) then put(marks, seat, fence) end
+  -- Or what is held from now on could be taken for older.
+  LAST_FENCE = max(LAST_FENCE, number_of(fence))
 end
 
 -- One seat more is sold under this fence; the first one says to whom.
