@@ -26,7 +26,8 @@ async fn enters(guest: &Guest<'_>, token: &str) -> bool {
 
 #[track_caller]
 fn is_down(answer: Answer) {
-    assert!(answer.header("retry-after").is_some());
+    let says_when = answer.header("retry-after").is_some();
+    assert!(says_when, "{}: {}", answer.status, answer.body);
     answer.problem(503, "storeUnavailable");
 }
 
