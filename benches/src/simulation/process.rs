@@ -156,6 +156,10 @@ impl Process {
         }
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        locked(&self.running).is_some()
+    }
+
     /// Ends it as an operator does.
     pub(super) async fn stop(&self) {
         let taken = locked(&self.running).take();

@@ -154,6 +154,11 @@ impl World {
         self.empty.load(Ordering::Acquire)
     }
 
+    /// Whether a process runs.
+    pub(super) fn is_served(&self) -> bool {
+        self.processes.iter().any(|process| process.is_running())
+    }
+
     pub(super) fn is_at_rest(&self) -> bool {
         self.at_rest.load(Ordering::Acquire)
     }

@@ -95,7 +95,9 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
         ..Line::default()
     };
     // A lease that ran out is neither active nor counted as expired until the next tick: then it is asked again.
-    for _ in 0..LOOKS {
+    // Without a process there is no tick.
+    let looks = if world.is_served() { LOOKS } else { 1 };
+    for _ in 0..looks {
         let Some(numbers) = world.numbers().await else {
             break;
         };
