@@ -156,7 +156,7 @@ impl World {
 
     /// Whether a process runs.
     pub(super) fn is_served(&self) -> bool {
-        self.processes.iter().any(|process| process.is_running())
+        self.processes.iter().any(Process::is_running)
     }
 
     pub(super) fn is_at_rest(&self) -> bool {
