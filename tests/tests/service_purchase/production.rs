@@ -13,11 +13,10 @@ use ticketon_tests::{
 use tokio::process::Command;
 
 use super::buyer::Device;
-use super::house::House;
+use super::house::{House, KEYS};
 use super::shopper::{Shopper, attic};
 use super::{ADMIN_TOKEN, SOON};
 
-const KEYS: &str = "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const READY: Duration = Duration::from_secs(60);
 
 /// The servers, and what every process of the service is told of them.

@@ -9,7 +9,8 @@ use ticketon_tests::{AppProcess, RedisServer, eventually, workspace_bin};
 
 use super::{ADMIN_TOKEN, SOON};
 
-const KEYS: &str = "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The keys of a test's service.
+pub(crate) const KEYS: &str = "a:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The id of the event that a house sells.
 pub(crate) const EVENT: &str = "long-night";

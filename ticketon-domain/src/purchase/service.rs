@@ -150,7 +150,8 @@ impl Purchases {
         Ok(shared.views(&page))
     }
 
-    /// Does once and now what the worker does: takes up what is due, waits for the slowest of it, and tells the seat map what it has yet to hear.
+    /// Does once and now what the worker does: takes up what is due, waits for the slowest of it, and tells the seat map
+    /// what it has yet to hear.
     /// Answers how many orders were due, and whether the map has heard everything. For hosts that start without a
     /// worker ([`PurchasesBuilder::recover`]).
     ///
