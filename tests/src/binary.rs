@@ -128,7 +128,7 @@ fn cargo_build(target: &Program, features: Option<&str>, profile_folder: &Path) 
     command
         .args(["build", "--package", &target.package])
         .args([target.kind, &target.name])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        .current_dir(own_folder().join(".."));
     if let Some(target) = profile_folder.parent() {
         command.arg("--target-dir").arg(target);
     }
@@ -158,6 +158,13 @@ fn cargo_build(target: &Program, features: Option<&str>, profile_folder: &Path) 
         }
     }
     command
+}
+
+/// This package's folder: where the runner says it is, because a target folder outlives clones;
+/// without a runner, where it was built.
+fn own_folder() -> PathBuf {
+    let built_in = || PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(built_in, PathBuf::from)
 }
 
 fn run_to_success(command: &mut Command) {
