@@ -196,11 +196,16 @@ impl RedisSeatStore {
         self.mapped(verb, call, |code, answer| match code {
             Ok(()) => {
                 let changed = answer.number("seats changed")?;
+                let late = answer.number("seats whose sale is late")?;
                 let mut lost = Vec::with_capacity(answer.len());
                 while answer.len() > 0 {
                     lost.push(answer.id()?);
                 }
-                Ok(Synced { changed, lost })
+                Ok(Synced {
+                    changed,
+                    lost,
+                    late,
+                })
             }
             code => Err(answer.unexpected(code)),
         })

@@ -6,9 +6,11 @@
 //! each effect exactly once makes the handler's writes repeatable under (aggregate, version), or records the version in the
 //! handler's own transaction.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use ticketon_queue::StoreError;
 
 use super::{Aggregate, Envelope};
@@ -191,7 +193,9 @@ impl Once {
                 }
             }
         }
-        let handled = self.handler.handle(event).await;
+        // One that panics has failed, and nobody who receives ends by it.
+        let handled = AssertUnwindSafe(self.handler.handle(event)).catch_unwind();
+        let handled = handled.await.unwrap_or_else(|_| Err("it panicked".into()));
         handled.map_err(|source| ReceiveError::Handler {
             event: event.id(),
             source,

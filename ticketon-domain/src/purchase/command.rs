@@ -110,6 +110,15 @@ pub enum Command {
     CheckIn {
         /// The ticket.
         ticket: TicketId,
+        /// What the caller calls it: asked again under this name, it is refused as done.
+        request: Option<String>,
+    },
+    /// Whoever works on it is about to ask the provider for more.
+    Renew {
+        /// The lease's fence.
+        fence: u64,
+        /// How long the lease lasts from now on, in milliseconds.
+        lease_ms: i64,
     },
     /// Something is not as it should be: an operator should look.
     Attend {
@@ -123,6 +132,11 @@ pub enum Command {
     LookNow,
     /// An operator wants it looked at now.
     Retry,
+    /// An operator has settled what the mark tells, with the buyer or at the provider.
+    Settle {
+        /// How much less the provider has of the payment than the order tells of, in minor units.
+        missing: u64,
+    },
 }
 
 /// Why something that was asked of an order was not done. Nothing was changed.

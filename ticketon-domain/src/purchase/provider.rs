@@ -201,6 +201,15 @@ impl ProviderError {
             | Self::Misconfigured { message, .. } => message,
         }
     }
+
+    /// When asking again makes sense, where the provider said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unknown { retry_after, .. } => *retry_after,
+            Self::Refused { .. } | Self::NotNow { .. } | Self::Misconfigured { .. } => None,
+        }
+    }
 }
 
 /// Where and with what a browser pays.

@@ -14,7 +14,7 @@ use super::event::{OrderEvent, hashed};
 use super::message::{SeatMessage, seat_messages};
 use super::order::{Impossible, Order, Refund};
 use super::state::{OrderState, RefundCause, RefundState, TicketState};
-use super::work::{ATTEMPTS_BEFORE_ATTENTION, CANCEL_SPACING_MS, Work};
+use super::work::{CANCEL_SPACING_MS, Lease, Work};
 use super::{OrderId, RefundId, TicketId};
 use crate::audit::{ChainHash, Entry};
 use crate::outbox::{Aggregate, NewMessage};
@@ -36,7 +36,7 @@ pub struct OrderRecord {
     pub head: ChainHash,
     /// The reasons of its refunds, by their ids.
     pub reasons: Vec<(RefundId, String)>,
-    /// By which requests its refunds were asked for, each as its caller named it.
+    /// By which requests its refunds and check-ins were asked for, each as its caller named it.
     #[serde(default)]
     pub asked: Vec<String>,
     /// The admission that its buyer came in by.
@@ -108,6 +108,17 @@ impl OrderRecord {
             entries: vec![entry],
             messages: Vec::new(),
         })
+    }
+
+    /// What its provider should have of its payment, in minor units: what neither its refunds gave back, nor an operator has
+    /// settled.
+    #[must_use]
+    pub fn balance(&self) -> u64 {
+        let gone = self.work.settled.unwrap_or(0);
+        self.order
+            .amount
+            .saturating_sub(self.order.refunded())
+            .saturating_sub(gone)
     }
 
     /// When somebody must look at it next; `None` when nothing is left to do.
@@ -244,6 +255,14 @@ impl OrderRecord {
                     message: message.clone(),
                 }])
             }
+            Command::Renew { fence, lease_ms } => {
+                self.is_held(*fence)?;
+                self.work.lease = Some(Lease {
+                    until_ms: now_ms.saturating_add(*lease_ms),
+                    fence: *fence,
+                });
+                Ok(Vec::new())
+            }
             Command::PutOff {
                 fence,
                 next_ms,
@@ -326,9 +345,13 @@ impl OrderRecord {
                     reason,
                 )])
             }
-            Command::CheckIn { ticket } => {
+            Command::CheckIn { ticket, request } => {
+                if self.was_asked(request.as_deref()) {
+                    return Err(Refused::Asked);
+                }
                 self.is_in(&[OrderState::Paid, OrderState::PartiallyRefunded])?;
                 self.is_valid(ticket)?;
+                self.asked.extend(request.clone());
                 Ok(vec![OrderEvent::TicketUsed { ticket_id: *ticket }])
             }
             Command::Attend { code, detail } => {
@@ -346,6 +369,21 @@ impl OrderRecord {
                     self.work.late_check_ms = Some(now_ms);
                 }
                 self.work.next_ms = None;
+                Ok(Vec::new())
+            }
+            Command::Settle { missing } => {
+                let is_open = matches!(
+                    self.order.state,
+                    OrderState::Pending | OrderState::Confirming
+                ) || self.order.open_refunds().next().is_some();
+                if self.work.attention.is_none() || is_open {
+                    return Err(Refused::NotDue);
+                }
+                self.is_free(now_ms)?;
+                self.work.decided();
+                self.work.attention = None;
+                self.work.late_check_ms = None;
+                self.work.settled = Some(self.work.settled.unwrap_or(0).saturating_add(*missing));
                 Ok(Vec::new())
             }
             Command::Retry => {
@@ -374,7 +412,7 @@ impl OrderRecord {
         if let Some(user) = user {
             self.is_of(user)?;
         }
-        if request.is_some_and(|request| self.asked.iter().any(|asked| asked == request)) {
+        if self.was_asked(request) {
             return Err(Refused::Asked);
         }
         self.is_in(&[OrderState::Paid, OrderState::PartiallyRefunded])?;
@@ -429,6 +467,10 @@ impl OrderRecord {
         }
     }
 
+    fn was_asked(&self, request: Option<&str>) -> bool {
+        request.is_some_and(|request| self.asked.iter().any(|asked| asked == request))
+    }
+
     fn refund_ended(&mut self, now_ms: UnixMs) {
         self.work.decided();
         self.work.cancel_key = 0;
@@ -442,7 +484,7 @@ impl OrderRecord {
         if self.order.open_refunds().next().is_some() {
             self.work.next_cancel_ms = Some(now_ms + CANCEL_SPACING_MS);
         }
-        if attend || self.work.attempts >= ATTEMPTS_BEFORE_ATTENTION {
+        if attend || self.work.is_stuck() {
             self.work.attend(now_ms, code, detail);
         }
     }

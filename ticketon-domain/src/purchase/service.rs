@@ -151,9 +151,8 @@ impl Purchases {
     }
 
     /// Does once and now what the worker does: takes up what is due, waits for the slowest of it, and tells the seat map
-    /// what it has yet to hear.
-    /// Answers how many orders were due, and whether the map has heard everything. For hosts that start without a
-    /// worker ([`PurchasesBuilder::recover`]).
+    /// what it has yet to hear. Answers how many orders were due, and whether the map has heard everything. For hosts that
+    /// start without a worker ([`PurchasesBuilder::recover`]); a provider of their own needs time-outs.
     ///
     /// # Errors
     /// A store failed; what was not done is still due.

@@ -14,6 +14,8 @@ pub const ATTEMPTS_BEFORE_ATTENTION: u32 = 8;
 pub const CANCEL_SPACING_MS: i64 = 1_200;
 /// The longest pause between two attempts, in milliseconds.
 const MAX_PAUSE_MS: i64 = 300_000;
+/// The longest that a provider may put the next attempt off.
+const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Somebody works on an order until then; nobody else does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,9 @@ pub struct Work {
     pub fence: u64,
     /// Attempts in a row without a decision.
     pub attempts: u32,
+    /// Attempts since the last decision whose lease lapsed: whoever made them was too slow, or died.
+    #[serde(default)]
+    pub broken_off: u32,
     /// Not before then.
     pub next_ms: Option<UnixMs>,
     /// The next cancel of its payment not before then.
@@ -69,6 +74,10 @@ pub struct Work {
     pub charge_until_ms: Option<UnixMs>,
     /// Why an operator should look.
     pub attention: Option<Attention>,
+    /// How much of its payment an operator has settled that the provider gave back besides its refunds, in minor units:
+    /// nobody need look at that again.
+    #[serde(default)]
+    pub settled: Option<u64>,
 }
 
 impl Work {
@@ -84,15 +93,30 @@ impl Work {
         self.fence <= 1
     }
 
-    /// Whether the open refund may have been asked of the provider before. An order takes at least one lease to be paid, and
-    /// each attempt of a refund another: only the second lease of all cannot have had one before it.
-    #[must_use]
-    pub fn may_have_refunded(&self) -> bool {
-        self.attempts > 0 || self.fence > 2
+    /// How long the next attempt waits, in milliseconds: longer where the provider wants so.
+    pub(super) fn pause_ms(&self, retry_after: Option<Duration>) -> i64 {
+        let wanted = retry_after.unwrap_or_default().min(LONGEST_WAIT);
+        i64::try_from(pause(self.attempts).max(wanted).as_millis()).unwrap_or(MAX_PAUSE_MS)
+    }
+
+    /// Whether so many attempts decided nothing that an operator should look.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.attempts.saturating_add(self.broken_off) >= ATTEMPTS_BEFORE_ATTENTION
     }
 
     /// Takes the lease.
     pub(super) fn take(&mut self, now_ms: UnixMs, lease_ms: i64) {
+        if self.lease.is_some() {
+            // Nobody has given it back.
+            self.broken_off += 1;
+            if self.is_stuck() {
+                let detail = format!(
+                    "{} attempts did not end within their lease: the provider or a store is too slow, or processes die",
+                    self.broken_off
+                );
+                self.attend(now_ms, "brokenOff", &detail);
+            }
+        }
         self.fence += 1;
         self.lease = Some(Lease {
             until_ms: now_ms + lease_ms,
@@ -105,6 +129,7 @@ impl Work {
     pub(super) fn decided(&mut self) {
         self.lease = None;
         self.attempts = 0;
+        self.broken_off = 0;
         self.next_ms = None;
         self.attention = self.attention.take().filter(Attention::stays);
     }

@@ -349,6 +349,8 @@ pub struct Synced {
     pub changed: u64,
     /// Holds of others that ended because a seat of theirs was sold.
     pub lost: Vec<HoldId>,
+    /// How many seats' sales were passed over, since those, or later ones of the seat, had been given back.
+    pub late: u64,
 }
 
 /// What came of blocking or unblocking.

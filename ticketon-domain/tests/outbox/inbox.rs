@@ -11,6 +11,35 @@ use ticketon_domain::outbox::inbox::{
 
 use super::message;
 
+/// A handler with a fault that only shows now and then.
+#[derive(Debug, Default)]
+struct Panics(Mutex<u32>);
+
+#[async_trait]
+impl EventHandler for Panics {
+    async fn handle(&self, _: &Envelope) -> Result<(), HandlerError> {
+        let calls = {
+            let mut calls = self.0.lock().unwrap();
+            *calls += 1;
+            *calls
+        };
+        assert!(calls > 1, "as the test wants it");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_has_failed() {
+    let handler = Arc::new(Panics::default());
+    let once = Once::new("mails", Arc::new(MemoryInbox::new()), handler);
+    let failed = once.receive(&event(1, 1)).await;
+    assert!(
+        matches!(failed, Err(ReceiveError::Handler { .. })),
+        "{failed:?}"
+    );
+    assert_eq!(once.receive(&event(1, 1)).await.unwrap(), Received::Handled);
+}
+
 #[derive(Debug, Clone, Default)]
 struct Effects {
     seen: Arc<Mutex<Vec<(String, u64)>>>,

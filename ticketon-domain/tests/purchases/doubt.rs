@@ -1,7 +1,8 @@
 //! Payments of which nobody knows for a while what became of them.
 
 use serde_json::json;
-use ticketon_domain::purchase::OrderState;
+use ticketon_domain::purchase::{OrderState, PurchaseError};
+use ticketon_queue::http::Problem;
 
 use crate::shop::{PRICE, Shop};
 
@@ -48,6 +49,28 @@ async fn a_map_that_was_lost_is_no_refusal() {
     let ledger = shop.ledger(&sale).await;
     assert_eq!((ledger.charges, ledger.charged), (1, 2 * PRICE));
     assert_eq!(sold(&shop).await, 2);
+}
+
+/// The provider is never asked to charge for seats that cannot be kept, and the buyer is told that it was not the card.
+#[tokio::test]
+async fn a_hold_that_is_gone_is_not_paid_for() {
+    let shop = Shop::open().await;
+    let sale = shop.sale(&["A-1-1"]).await;
+    assert!(shop.seats.rebuild(shop.event()).await.unwrap());
+    for _ in 0..2 {
+        let refused = shop.confirm(&sale).await.unwrap_err();
+        assert!(
+            matches!(&refused, PurchaseError::Declined { code, .. } if code == "holdEnded"),
+            "{refused:?}"
+        );
+        let problem = Problem::from(refused);
+        assert_eq!(problem.code.as_str(), "holdEnded");
+        assert_eq!(problem.code.status(), 410);
+    }
+    let seen = shop.see(&sale).await;
+    assert_eq!(seen.status, OrderState::Failed);
+    assert_eq!(seen.failure.unwrap().code, "holdEnded");
+    assert_eq!(shop.ledger(&sale).await.charges, 0);
 }
 
 async fn sold(shop: &Shop) -> u32 {

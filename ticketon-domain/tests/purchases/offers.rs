@@ -84,6 +84,33 @@ async fn a_gate_lets_in_its_own_event_alone() {
     assert_eq!(entered.status, "checkedIn");
 }
 
+/// A scan whose answer was lost is made again under its name; another scan of the same ticket opens nothing.
+#[tokio::test]
+async fn a_scan_that_is_repeated_lets_in_whom_it_let_in() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let tickets = shop.see(&sale).await.tickets;
+    let code = async |number: usize| {
+        let ticket = tickets[number].ticket_id;
+        let code = shop.purchases.ticket_code(shop.user(), &ticket);
+        code.await.unwrap()
+    };
+    let (first, second) = (code(0).await, code(1).await);
+    let scan = async |code: &str, name| shop.purchases.check_in_once(code, None, name).await;
+    let entered = scan(&first, "scan-1").await.unwrap();
+    assert_eq!(entered.status, "checkedIn");
+    shop.clock.advance(std::time::Duration::from_secs(5));
+    assert_eq!(scan(&first, "scan-1").await.unwrap(), entered);
+    let other = scan(&first, "scan-2").await;
+    assert!(
+        matches!(other, Err(PurchaseError::Ticket { .. })),
+        "{other:?}"
+    );
+    // A gate that gives every scan the same name lets each ticket in once all the same.
+    let entered = scan(&second, "scan-1").await.unwrap();
+    assert_eq!(entered.ticket_id, tickets[1].ticket_id);
+}
+
 /// A hold that was drawn out to its end cannot last until anybody could pay: no order is made of it.
 #[tokio::test]
 async fn a_hold_without_time_to_pay_is_not_ordered() {

@@ -1,7 +1,9 @@
 //! Refunds beside what others do at the provider.
 
+use std::time::Duration;
+
 use serde_json::json;
-use ticketon_domain::purchase::{OrderState, TicketState};
+use ticketon_domain::purchase::{OrderState, PurchaseError, TicketState};
 
 use crate::shop::{PRICE, Shop};
 
@@ -34,6 +36,126 @@ async fn a_refund_ends_though_more_was_given_back_elsewhere() {
     assert_eq!((ledger.charged, ledger.canceled), (2 * PRICE, 2 * PRICE));
 }
 
+/// An operator gave a ticket's money back in the provider's own pages, and then the ticket here: that is not paid twice.
+#[tokio::test]
+async fn what_was_given_back_at_the_provider_is_not_given_back_again() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let first = [shop.see(&sale).await.tickets[0].ticket_id];
+    shop.cancel_elsewhere(&sale, Some(PRICE)).await;
+    let reason = "given back by hand";
+    let refund = shop.purchases.refund_for(&sale.order, &first, reason);
+    refund.await.unwrap();
+    let half = shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+    assert_eq!(half.tickets[0].status, TicketState::Refunded);
+    assert_eq!(half.tickets[1].status, TicketState::Valid);
+    let ledger = shop.ledger(&sale).await;
+    assert_eq!((ledger.cancels, ledger.canceled), (1, PRICE), "{ledger:?}");
+    assert_eq!(shop.attention(&sale).await, None);
+}
+
+/// What somebody gave back besides is neither before nor after a refund of ours: that is done all the same.
+#[tokio::test]
+async fn a_part_that_was_given_back_elsewhere_holds_up_no_refund() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2", "A-1-3"]).await;
+    let tickets = shop.see(&sale).await.tickets;
+    let give_back = async |number: usize| {
+        let ticket = [tickets[number].ticket_id];
+        let refund = shop
+            .purchases
+            .refund(shop.user(), &sale.order, &ticket, "ill");
+        refund.await.unwrap();
+        shop.toss.advance(Duration::from_secs(2)).await;
+        shop.clock.advance(Duration::from_secs(2));
+    };
+    give_back(0).await;
+    shop.cancel_elsewhere(&sale, Some(PRICE / 2)).await;
+    give_back(1).await;
+    let seen = shop.see(&sale).await;
+    assert_eq!(seen.refunded_amount, 2 * PRICE, "{seen:?}");
+    assert_eq!(shop.ledger(&sale).await.balance, PRICE / 2);
+    let marked = shop.attention(&sale).await;
+    assert_eq!(marked.as_deref(), Some("refundedElsewhere"));
+    // More than is left: the provider refuses, and somebody has to see it.
+    give_back(2).await;
+    let seen = shop.see(&sale).await;
+    assert_eq!(seen.tickets[2].status, TicketState::Valid, "{seen:?}");
+    let marked = shop.attention(&sale).await;
+    assert_eq!(marked.as_deref(), Some("refundRefused"));
+    assert_eq!(shop.ledger(&sale).await.balance, PRICE / 2);
+}
+
+/// Looking again takes an order off the list only where its money is where its tickets say.
+#[tokio::test]
+async fn an_order_stays_on_the_list_while_its_money_is_gone() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    shop.cancel_elsewhere(&sale, Some(PRICE)).await;
+    shop.hint(&sale).await.unwrap();
+    let marked = async || shop.attention(&sale).await;
+    assert_eq!(marked().await.as_deref(), Some("refundedElsewhere"));
+    let asked = shop.calls("GET").await;
+    shop.purchases.retry(&sale.order).await.unwrap();
+    assert_eq!(marked().await.as_deref(), Some("refundedElsewhere"));
+    assert!(shop.calls("GET").await > asked, "the provider was asked");
+    // Nor where nobody knows.
+    shop.fault(&sale, json!({"call": "query", "fault": "error"}))
+        .await;
+    let unknown = shop.purchases.retry(&sale.order).await;
+    assert!(
+        matches!(unknown, Err(PurchaseError::Provider(_))),
+        "{unknown:?}"
+    );
+    assert_eq!(marked().await.as_deref(), Some("refundedElsewhere"));
+    let first = [shop.see(&sale).await.tickets[0].ticket_id];
+    let refund = shop.purchases.refund_for(&sale.order, &first, "by hand");
+    refund.await.unwrap();
+    shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
+    shop.purchases.retry(&sale.order).await.unwrap();
+    assert_eq!(marked().await, None);
+}
+
+/// An operator gave a part of the price back and let the tickets be: once that is settled nobody is bothered with it, and
+/// a later refund gives back what its tickets cost.
+#[tokio::test]
+async fn what_an_operator_has_settled_brings_no_mark_again() {
+    let shop = Shop::open().await;
+    let sale = shop.paid(&["A-1-1", "A-1-2"]).await;
+    let marked = async || shop.attention(&sale).await;
+    // Nothing is to be settled yet, and nothing is.
+    shop.purchases.settle(&sale.order).await.unwrap();
+    shop.cancel_elsewhere(&sale, Some(PRICE)).await;
+    shop.hint(&sale).await.unwrap();
+    assert_eq!(marked().await.as_deref(), Some("refundedElsewhere"));
+    // Not while nobody knows how much it is.
+    shop.fault(&sale, json!({"call": "query", "fault": "error"}))
+        .await;
+    let unknown = shop.purchases.settle(&sale.order).await;
+    assert!(
+        matches!(unknown, Err(PurchaseError::Provider(_))),
+        "{unknown:?}"
+    );
+    assert_eq!(marked().await.as_deref(), Some("refundedElsewhere"));
+    shop.purchases.settle(&sale.order).await.unwrap();
+    assert_eq!(marked().await, None);
+    shop.clock.advance(Duration::from_secs(2));
+    shop.hint(&sale).await.unwrap();
+    assert_eq!(marked().await, None);
+    let first = [shop.see(&sale).await.tickets[0].ticket_id];
+    let refund = shop
+        .purchases
+        .refund(shop.user(), &sale.order, &first, "ill");
+    refund.await.unwrap();
+    let ledger = shop.ledger(&sale).await;
+    assert_eq!(
+        (ledger.cancels, ledger.balance),
+        (2, 0),
+        "both were given back"
+    );
+    assert_eq!(marked().await, None);
+}
+
 /// The provider refuses; the buyer's program asks again under the same name. Nothing more is asked of the provider.
 #[tokio::test]
 async fn a_refund_is_asked_for_once_under_its_name() {
@@ -55,8 +177,8 @@ async fn a_refund_is_asked_for_once_under_its_name() {
     assert_eq!(again.tickets[0].status, TicketState::Valid);
     assert_eq!(shop.calls("POST").await, asked);
     assert_eq!(again.refunds.len(), 1);
-    shop.toss.advance(std::time::Duration::from_secs(2)).await;
-    shop.clock.advance(std::time::Duration::from_secs(2));
+    shop.toss.advance(Duration::from_secs(2)).await;
+    shop.clock.advance(Duration::from_secs(2));
     ask("another").await;
     shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
 }
@@ -80,8 +202,8 @@ async fn a_refused_refund_stays_on_the_list() {
         shop.attention(&sale).await.as_deref(),
         Some("refundRefused")
     );
-    shop.toss.advance(std::time::Duration::from_secs(2)).await;
-    shop.clock.advance(std::time::Duration::from_secs(2));
+    shop.toss.advance(Duration::from_secs(2)).await;
+    shop.clock.advance(Duration::from_secs(2));
     give_back(1).await;
     shop.until(&sale, &[OrderState::PartiallyRefunded]).await;
     assert_eq!(

@@ -123,7 +123,8 @@ impl PurchaseStore for SqlStore {
         before: Option<&OrderId>,
         limit: usize,
     ) -> Result<OrderPage, StoreError> {
-        let sql = "SELECT body FROM orders WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
+        let sql =
+            "SELECT id, body FROM orders WHERE user_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
         let what = "list a person's orders";
         self.orders(what, Reading::MayLag, sql, Some(user), before, limit)
             .await
@@ -135,7 +136,7 @@ impl PurchaseStore for SqlStore {
         before: Option<&OrderId>,
         limit: usize,
     ) -> Result<OrderPage, StoreError> {
-        let sql = "SELECT body FROM orders WHERE user_id = ? AND id < ? AND EXISTS \
+        let sql = "SELECT id, body FROM orders WHERE user_id = ? AND id < ? AND EXISTS \
                    (SELECT 1 FROM tickets WHERE order_id = orders.id AND live = 1 AND state <> 'reserved') \
                    ORDER BY id DESC LIMIT ?";
         let what = "list a person's tickets";
@@ -169,7 +170,7 @@ impl PurchaseStore for SqlStore {
         before: Option<&OrderId>,
         limit: usize,
     ) -> Result<OrderPage, StoreError> {
-        let sql = "SELECT body FROM orders WHERE attention_ms IS NOT NULL AND id < ? \
+        let sql = "SELECT id, body FROM orders WHERE attention_ms IS NOT NULL AND id < ? \
                    ORDER BY id DESC LIMIT ?";
         let what = "list orders to look at";
         self.orders(what, Reading::Fresh, sql, None, before, limit)
@@ -182,7 +183,7 @@ impl PurchaseStore for SqlStore {
             let rows = conn
                 .rows(sql, values![now_ms, rows(limit, MAX_DUE)])
                 .await?;
-            rows.iter().map(|row| row.parsed("id")).collect()
+            Ok(rows.iter().filter_map(id_of).collect())
         })
     }
 
@@ -258,7 +259,7 @@ impl PurchaseStore for SqlStore {
 }
 
 impl SqlStore {
-    /// A page of orders, the newest first.
+    /// A page of orders, the newest first. One that cannot be read, such as another version's, hides no other.
     async fn orders(
         &self,
         context: &'static str,
@@ -279,12 +280,19 @@ impl SqlStore {
         ]);
         read!(self, context, reading, |conn| {
             let rows = conn.rows(sql, &values).await?;
-            let found: Result<Vec<Arc<OrderRecord>>, Fault> =
-                rows.iter().map(|row| record(row).map(Arc::new)).collect();
-            let mut items = found?;
-            let more = items.len() > limit;
-            items.truncate(limit);
-            let next = items.last().filter(|_| more).map(|last| last.order.id);
+            let mut items = Vec::with_capacity(limit);
+            let mut last = None;
+            for row in rows.iter().take(limit) {
+                let Some(id) = id_of(row) else { continue };
+                last = Some(id);
+                match record(row) {
+                    Ok(record) => items.push(Arc::new(record)),
+                    Err(error) => {
+                        tracing::error!(target: "ticketon::sql", order = %id, ?error, "passed over: an order that cannot be read");
+                    }
+                }
+            }
+            let next = last.filter(|_| rows.len() > limit);
             Ok(OrderPage { items, next })
         })
     }
@@ -310,6 +318,15 @@ async fn of_hold(
 ) -> Result<Option<OrderRecord>, Fault> {
     let sql = "SELECT body FROM orders WHERE event_id = ? AND hold_id = ? AND hold_live = 1";
     one(conn, sql, values![event, &hold.to_string()]).await
+}
+
+/// The id of an order, if it is one.
+fn id_of(row: &Row) -> Option<OrderId> {
+    let id = row.parsed("id");
+    id.inspect_err(|error| {
+        tracing::error!(target: "ticketon::sql", ?error, "passed over: an order whose id is none");
+    })
+    .ok()
 }
 
 fn record(row: &Row) -> Result<OrderRecord, Fault> {

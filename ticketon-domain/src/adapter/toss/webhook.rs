@@ -1,8 +1,8 @@
 //! The provider's webhooks, read as hints: which payment to look up, and nothing else.
 //!
 //! They are unsigned, come twice, late and in any order, and anybody can send one. So a hint carries no status
-//! and no amount: there is nothing in it to believe. A deposit's `secret` tells a forged call from a likely one
-//! before the provider is asked; it decides nothing either.
+//! and no amount: there is nothing in it to believe. A deposit's `secret` would tell a forged call from a likely one, for
+//! hosts that take deposits ([`TossHint::proves`]); it decides nothing either.
 
 use std::fmt;
 

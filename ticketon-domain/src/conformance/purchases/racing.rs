@@ -164,7 +164,11 @@ pub async fn p3_what_was_decided_is_what_is_stored(stores: &[Arc<dyn PurchaseSto
     let twice = record.order.tickets.iter().chain(&record.order.tickets);
     let come_in = twice.zip(0..).map(|(ticket, number)| {
         let (store, ticket) = (handle(stores, number / 3), ticket.id);
-        async move { ask(&store, &order, &Command::CheckIn { ticket }, NOW).await }
+        let check_in = Command::CheckIn {
+            ticket,
+            request: None,
+        };
+        async move { ask(&store, &order, &check_in, NOW).await }
     });
     let all = at_once(come_in).await;
     let done = all

@@ -209,7 +209,15 @@ pub async fn s3_what_differs_is_read_and_mended(store: &Arc<dyn SeatStore>, _clo
     ];
     let mended = map.mend(&batch).await;
     let lost = vec![ann.id];
-    assert_eq!(mended, Synced { changed: 7, lost });
+    let late = 0;
+    assert_eq!(
+        mended,
+        Synced {
+            changed: 7,
+            lost,
+            late
+        }
+    );
     map.shows(".s.shsshss.").await;
     assert_eq!(map.mend(&batch).await, Synced::default(), "it is done");
     assert_eq!(map.has_holders(["ann", "bob", "cat"]).await.len(), 2);

@@ -63,8 +63,12 @@ impl PurchaseAdminHttp {
             }
             RETRY => {
                 let (purchases, order) = (self.purchases.clone(), order_id(request)?);
+                let is_settled = request::retry(request)?;
                 to_its_end(request::correlation(&request.headers), async move {
-                    let order = purchases.retry(&order).await?;
+                    let order = match is_settled {
+                        true => purchases.settle(&order).await?,
+                        false => purchases.retry(&order).await?,
+                    };
                     Ok(json_response(StatusCode::OK, &order))
                 })
                 .await
@@ -105,9 +109,15 @@ impl PurchaseAdminHttp {
             None
         };
         let purchases = self.purchases.clone();
+        // The same scan may have let somebody in without being answered for good.
+        let scan = asked.as_ref().map(|asked| asked.key.key.clone());
         let work = async move {
-            let ticket = purchases.verify(&wanted.code, wanted.event.as_ref(), wanted.check_in);
-            let ticket = ticket.await.map_err(|error| match error {
+            let (code, event) = (&wanted.code, wanted.event.as_ref());
+            let ticket = match scan.filter(|_| wanted.check_in) {
+                Some(scan) => purchases.check_in_once(code, event, &scan).await,
+                None => purchases.verify(code, event, wanted.check_in).await,
+            };
+            let ticket = ticket.map_err(|error| match error {
                 // The gate asks for a ticket: of one whose order is refunded, it hears that.
                 PurchaseError::State { .. } => Problem::new(TICKET_STATE).detail(error.to_string()),
                 error => error.into(),

@@ -7,7 +7,7 @@ use ticketon_queue::http::{Code, Problem};
 use ticketon_queue::{FieldError, QueueError};
 
 use crate::http::{
-    AMOUNT_MISMATCH, FAULT, NOT_PAYABLE, NOTHING_TO_REFUND, ORDER_EXPIRED, ORDER_STATE,
+    AMOUNT_MISMATCH, FAULT, HOLD_ENDED, NOT_PAYABLE, NOTHING_TO_REFUND, ORDER_EXPIRED, ORDER_STATE,
     OTHER_EVENT, PAYMENT_DECLINED, PAYMENT_TAKEN, PROVIDER_UNAVAILABLE, SALES_CHANGED, SEATS_TAKEN,
     STILL_RUNNING, TICKET_STATE, UNKNOWN_ORDER, UNKNOWN_TICKET,
 };
@@ -36,6 +36,10 @@ impl From<PurchaseError> for Problem {
                 "the order had to be paid before {}",
                 rfc3339(pay_until_ms)
             )),
+            // It says more than that it was not paid: other seats help, another card does not.
+            PurchaseError::Declined { code, message } if code == HOLD_ENDED.as_str() => {
+                Self::new(HOLD_ENDED).detail(message)
+            }
             PurchaseError::Declined { code, message } => {
                 Self::new(PAYMENT_DECLINED).detail(format!("{message} ({code})"))
             }

@@ -155,6 +155,21 @@ pub(super) fn refund(request: &Inbound) -> Result<Refund, Problem> {
     .and_then(complete)
 }
 
+/// Whether an operator has settled what the order's mark tells: `{"settled": true}`. A body is not asked for, and whatever
+/// else one says is passed over.
+pub(super) fn retry(request: &Inbound) -> Result<bool, Problem> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    match body.get("settled") {
+        None => Ok(false),
+        Some(Value::Bool(settled)) => Ok(*settled),
+        Some(other) => Err(Problem::invalid(FieldError::new(
+            "settled",
+            other,
+            "true or false",
+        ))),
+    }
+}
+
 pub(super) fn verify(request: &Inbound) -> Result<Verify, Problem> {
     fields_of(request, |fields| {
         fields.only(&["code", "checkIn", "eventId"]);

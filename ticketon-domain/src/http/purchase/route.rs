@@ -169,9 +169,9 @@ pub const PURCHASE_ADMIN_ROUTES: &[Route] = &[
         path: "/admin/orders/{orderId}/retry",
         access: Access::Admin,
         body_limit: 1024,
-        request: None,
+        request: Some("Retry"),
         response: Some("AdminOrder"),
-        summary: "Look at an order now",
+        summary: "Look at an order now; settled: an operator has settled what its mark tells",
     },
     Route {
         op: ADMIN_REFUND,

@@ -82,7 +82,8 @@ impl PurchasesBuilder {
     }
 
     /// How long somebody who works on an order has it for themselves; a minute by default. It must be longer than the
-    /// provider's read time-out, or a slow answer is asked for twice.
+    /// provider's read time-out, by a second at least, or a slow answer is asked for twice: each call of the provider has one
+    /// lease.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self

@@ -3,14 +3,17 @@
 //! What comes of it is a [`Verdict`]. It is final only where the provider says so for good: a repeated answer may be old, and
 //! a refusal after a first attempt says nothing about that one.
 
+use std::time::Duration;
+
 use ticketon_queue::UnixMs;
 
 use super::Shared;
+use crate::purchase::command::Command;
 use crate::purchase::order::Claim;
 use crate::purchase::provider::{
     CancelPayment, ConfirmPayment, Payment, PaymentStatus, ProviderError,
 };
-use crate::purchase::{OrderRecord, PaymentKey};
+use crate::purchase::{Changed, OrderRecord, PaymentKey};
 
 /// After so many attempts, a payment that the provider does not know counts as never made.
 const UNKNOWN_TO_PROVIDER: u32 = 3;
@@ -19,6 +22,12 @@ const UNKNOWN_TO_PROVIDER: u32 = 3;
 pub(super) const FREE: &str = "free";
 
 const AWAITING_DEPOSIT: &str = "awaitingDeposit";
+
+/// Why an order failed, or its refund waits: its provider knows no such payment.
+pub(super) const UNKNOWN_PAYMENT: &str = "unknownPayment";
+
+/// A lease that was taken so short a time ago covers another call as it is, in milliseconds.
+const FRESH_MS: i64 = 1_000;
 
 /// What an attempt to be paid showed.
 pub(super) enum Verdict {
@@ -34,6 +43,8 @@ pub(super) enum Verdict {
         code: String,
         detail: String,
         attend: bool,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -43,6 +54,24 @@ impl Verdict {
             approved_at_ms: payment.approved_at_ms,
             method: payment.method,
         }
+    }
+
+    /// The provider did not say.
+    fn doubt(error: &ProviderError) -> Self {
+        Self::Unknown {
+            code: error.code().to_owned(),
+            detail: error.message().to_owned(),
+            attend: false,
+            retry_after: error.retry_after(),
+        }
+    }
+
+    /// Is asked again no sooner than that, if it is.
+    fn not_before(mut self, wanted: Option<Duration>) -> Self {
+        if let Self::Unknown { retry_after, .. } = &mut self {
+            *retry_after = wanted.max(*retry_after);
+        }
+        self
     }
 }
 
@@ -91,12 +120,37 @@ impl Shared {
                         code,
                         detail: message,
                         attend: true,
+                        retry_after: None,
                     },
                     known => known,
                 }
             }
-            Ok(_) | Err(_) => self.ask(record, claim, None).await,
+            Err(error) => {
+                let asked = self.ask(record, claim, None).await;
+                asked.not_before(error.retry_after())
+            }
+            Ok(_) => self.ask(record, claim, None).await,
         })
+    }
+
+    /// Keeps an order for another call of the provider in the same attempt, since a lease covers one. Whether it is still
+    /// this process's.
+    pub(super) async fn hold_on(&self, record: &OrderRecord) -> bool {
+        let Some(lease) = record.work.lease else {
+            return false;
+        };
+        let now_ms = self.now_ms();
+        if lease.until_ms.saturating_sub(now_ms) > self.lease_ms - FRESH_MS {
+            return true;
+        }
+        let renew = Command::Renew {
+            fence: lease.fence,
+            lease_ms: self.lease_ms,
+        };
+        match self.changed(&record.order.id, &renew).await {
+            Ok(changed) => matches!(changed, Changed::Done(_)),
+            Err(_) => now_ms < lease.until_ms,
+        }
     }
 
     /// Asks the provider what became of a payment. `refused` says that it did not charge when it was last told to.
@@ -107,25 +161,26 @@ impl Shared {
         refused: Option<(&str, String)>,
     ) -> Verdict {
         let order = &record.order;
+        self.hold_on(record).await;
         let found = match self.provider.payment(&claim.key).await {
             Ok(found) => found,
-            Err(error) => return unknown(error.code(), error.message()),
+            Err(error) => return Verdict::doubt(&error),
+        };
+        let Some(payment) = found else {
+            // Not even a refusal makes that sure at once: whoever is asked with the keys of another shop knows none, either.
+            let is_sure = record.work.attempts + 1 >= UNKNOWN_TO_PROVIDER;
+            return match is_sure {
+                true => Verdict::Unpaid {
+                    code: UNKNOWN_PAYMENT.to_owned(),
+                    message: "the provider knows no such payment".to_owned(),
+                },
+                false => unknown(UNKNOWN_PAYMENT, "the provider knows no such payment yet"),
+            };
         };
         let refused = refused.map(|(code, message)| Verdict::Unpaid {
             code: code.to_owned(),
             message,
         });
-        let Some(payment) = found else {
-            let never_made = || Verdict::Unpaid {
-                code: "unknownPayment".to_owned(),
-                message: "the provider knows no such payment".to_owned(),
-            };
-            let is_sure = record.work.attempts + 1 >= UNKNOWN_TO_PROVIDER;
-            return refused.unwrap_or_else(|| match is_sure {
-                true => never_made(),
-                false => unknown("unknownPayment", "the provider knows no such payment yet"),
-            });
-        };
         if !payment.is_for(&claim.key, &order.id, order.total()) {
             // Somebody else's payment: whatever it is, this order was not charged by it.
             return refused.unwrap_or_else(|| Verdict::Unpaid {
@@ -152,6 +207,7 @@ impl Shared {
                     "a part of the payment was given back at the provider before its order was paid"
                         .to_owned(),
                 attend: true,
+                retry_after: None,
             },
             status => refused
                 .unwrap_or_else(|| unknown(status.as_str(), "the provider has not decided yet")),
@@ -162,7 +218,7 @@ impl Shared {
     /// could go back to is not known here. Only what the provider has of it afterwards decides.
     async fn call_off(&self, record: &OrderRecord, claim: &Claim) -> Verdict {
         let order = &record.order;
-        if !record.work.is_leased(self.now_ms()) {
+        if !self.hold_on(record).await {
             return unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer");
         }
         let request = CancelPayment {
@@ -172,6 +228,7 @@ impl Shared {
             idempotency_key: format!("calloff-{}-{}", order.id, short(&claim.key)),
         };
         let canceled = self.provider.cancel(&request).await;
+        self.hold_on(record).await;
         match self.provider.payment(&claim.key).await {
             Ok(Some(payment)) if payment.is_for(&claim.key, &order.id, order.total()) => {
                 match payment.status {
@@ -192,11 +249,12 @@ impl Shared {
                             ),
                         },
                         attend: true,
+                        retry_after: None,
                     },
                 }
             }
             Ok(_) => unknown(AWAITING_DEPOSIT, "the provider waits for a bank transfer"),
-            Err(error) => unknown(error.code(), error.message()),
+            Err(error) => Verdict::doubt(&error),
         }
     }
 }
@@ -206,6 +264,7 @@ pub(super) fn unknown(code: &str, detail: &str) -> Verdict {
         code: code.to_owned(),
         detail: detail.to_owned(),
         attend: false,
+        retry_after: None,
     }
 }
 

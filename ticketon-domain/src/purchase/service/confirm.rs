@@ -10,12 +10,16 @@ use super::charge::{FREE, Verdict, unknown};
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::EventStatus;
 use crate::purchase::command::{Command, Refused};
-use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, OrderState, PaymentKey};
 use crate::seat::{HoldKey, Outcome, Refusal};
 
 /// What an operator is told of an order whose payment is at a provider that this process does not work with.
 pub(super) const OTHER_PROVIDER: &str = "otherProvider";
+
+/// Why an order was not paid though its provider was not asked: its hold has ended.
+const HOLD_ENDED: &str = "holdEnded";
+/// The same: the seat map did not answer, so the seats could not be kept.
+const SEATS_UNAVAILABLE: &str = "seatsUnavailable";
 
 /// A payment that its buyer has authorized.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +159,7 @@ impl Shared {
                 code: OTHER_PROVIDER.to_owned(),
                 detail,
                 attend: true,
+                retry_after: None,
             };
             return self.write_down(record, fence, verdict).await;
         }
@@ -166,8 +171,14 @@ impl Shared {
         let verdict = match pinned {
             Ok(Outcome::Done(())) => self.charge(&record, &claim, is_first).await,
             // Nobody was charged: the provider was not asked.
-            Ok(Outcome::Refused(refusal)) if is_first => unpaid("seatsUnavailable", &refusal),
-            Err(error) if is_first => unpaid("seatsUnavailable", &error),
+            Ok(Outcome::Refused(refusal)) if is_first => {
+                let code = match refusal {
+                    Refusal::NotReady { .. } => SEATS_UNAVAILABLE,
+                    _ => HOLD_ENDED,
+                };
+                unpaid(code, &refusal)
+            }
+            Err(error) if is_first => unpaid(SEATS_UNAVAILABLE, &error),
             // Somebody may have been: an attempt before this one went further.
             Ok(Outcome::Refused(Refusal::NotReady { .. })) => {
                 Some(unknown("mapNotReady", "the seat map is being prepared"))
@@ -233,13 +244,12 @@ impl Shared {
                 code,
                 detail,
                 attend,
+                retry_after,
             } => {
                 tracing::warn!(target: "ticketon::purchase", order = %id, code, detail, "a payment is not decided yet");
-                let next_ms = now_ms
-                    + i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
                 Command::PutOff {
                     fence,
-                    next_ms,
+                    next_ms: now_ms + record.work.pause_ms(retry_after),
                     code,
                     detail,
                     attend,

@@ -1,10 +1,11 @@
 //! Telling the seat map what the store committed: every message until it is applied, those of an order in their order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use ticketon_queue::{EventId, StoreError, UserId};
 
+use super::told_twice::live;
 use super::{PurchaseError, Shared};
 use crate::purchase::store::MAX_MESSAGES;
 use crate::purchase::{OrderId, OrderRecord, PendingMessage, SeatMessage};
@@ -115,21 +116,53 @@ impl Shared {
             .iter()
             .filter_map(|one| ledger_change(&one.message))
             .collect();
-        Ok(self.follow(event, &changes).await?)
+        let (told, late) = self.follow(event, &changes).await?;
+        if late > 0 {
+            self.sell_late(event, batch).await?;
+        }
+        Ok(told)
     }
 
-    /// Lets the map follow.
-    async fn follow(&self, event: &EventId, changes: &[LedgerChange]) -> Result<Told, SeatsError> {
+    /// The map took sales for late ones, of seats that were given back since. As a rule they are: told twice. But an order
+    /// whose hold was lost with a map may be paid after somebody else had its seat from a later hold and gave it back.
+    async fn sell_late(
+        &self,
+        event: &EventId,
+        batch: &[&PendingMessage],
+    ) -> Result<(), PurchaseError> {
+        let sold = batch
+            .iter()
+            .filter(|one| matches!(one.message, SeatMessage::Sold { .. }));
+        let orders: BTreeSet<OrderId> = sold.map(|one| one.order).collect();
+        for order in orders {
+            let Some(record) = self.store.order(&order).await? else {
+                continue;
+            };
+            if !self.seats.are_sold(event, &live(&record)).await? {
+                tracing::warn!(target: "ticketon::purchase", %event, %order, "a sale was taken for a late one: the map is built anew");
+                self.seats.rebuild(event).await?;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the map follow; answers how many sales it took for late ones, too.
+    async fn follow(
+        &self,
+        event: &EventId,
+        changes: &[LedgerChange],
+    ) -> Result<(Told, u64), SeatsError> {
         match self.seats.sync(event, changes).await {
             Ok(Outcome::Done(synced)) => {
                 if !synced.lost.is_empty() {
                     tracing::warn!(target: "ticketon::purchase", %event, holds = synced.lost.len(), "holds ended because their seats were sold to others");
                 }
-                Ok(Told::Heard)
+                Ok((Told::Heard, synced.late))
             }
-            Ok(Outcome::Refused(_)) => Ok(Told::Not),
+            Ok(Outcome::Refused(_)) => Ok((Told::Not, 0)),
             // There is no map to tell.
-            Err(SeatsError::UnknownEvent { .. }) => Ok(Told::Needless),
+            Err(SeatsError::UnknownEvent { .. }) => Ok((Told::Needless, 0)),
             Err(error) => Err(error),
         }
     }
@@ -165,7 +198,7 @@ impl Shared {
             Ok(Outcome::Refused(Refusal::NotReady { .. })) => Ok(Told::Not),
             Ok(Outcome::Refused(_)) => {
                 let released = LedgerChange::Released { user, fence, seats };
-                Ok(self.follow(&told.event, &[released]).await?)
+                Ok(self.follow(&told.event, &[released]).await?.0)
             }
             Err(error) => Err(error.into()),
         }

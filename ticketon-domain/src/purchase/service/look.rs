@@ -76,6 +76,21 @@ impl Looks {
     }
 }
 
+/// What the provider has of a payment, beside what the order's refunds have left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Balance {
+    Right,
+    /// An operator was told.
+    Wrong {
+        /// How much is gone besides the order's refunds, in minor units.
+        missing: u64,
+    },
+    /// It was not asked, or knows no such payment.
+    Unknown,
+    /// The order has changed meanwhile.
+    Changed,
+}
+
 impl Purchases {
     /// Somebody said that a payment has changed: the provider is asked, and only what it says counts. Unknown payments
     /// and orders are passed over.
@@ -145,7 +160,13 @@ impl Shared {
                 Ok(())
             }
             OrderState::Failed => self.look_for_charge(&record).await,
-            OrderState::Paid | OrderState::PartiallyRefunded => self.look_at_balance(&record).await,
+            OrderState::Paid | OrderState::PartiallyRefunded => {
+                match self.look_at_balance(&record).await? {
+                    // What it saw was not of this order as it is: whoever said so says it again.
+                    Balance::Changed => Err(PurchaseError::Running { until_ms: None }),
+                    _ => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -164,24 +185,31 @@ impl Shared {
     }
 
     /// A paid order whose money is gone needs an operator.
-    async fn look_at_balance(&self, record: &OrderRecord) -> Result<(), PurchaseError> {
+    pub(super) async fn look_at_balance(
+        &self,
+        record: &OrderRecord,
+    ) -> Result<Balance, PurchaseError> {
         let order = &record.order;
         if order.open_refunds().next().is_some() {
-            return Ok(());
+            return Ok(Balance::Unknown);
+        }
+        if order.amount == 0 {
+            return Ok(Balance::Right);
         }
         let Some(payment) = self.payment_of(record).await? else {
-            return Ok(());
+            return Ok(Balance::Unknown);
         };
         // A refund of ours may have come in between.
         let now = self.store.order(&order.id).await?;
         if now.is_none_or(|now| now.order.version != order.version) {
-            return Ok(());
+            return Ok(Balance::Changed);
         }
-        let expected = order.amount.saturating_sub(order.refunded());
+        let expected = record.balance();
         let missing = expected.saturating_sub(payment.balance);
+        let is_settled = record.work.settled.is_some();
         let attend = if missing > 0 {
             refunded_elsewhere(missing)
-        } else if expected > 0 && !payment.status.is_charged() {
+        } else if expected > 0 && !payment.status.is_charged() && !is_settled {
             Command::Attend {
                 code: "chargeUndone".to_owned(),
                 detail: format!(
@@ -190,10 +218,10 @@ impl Shared {
                 ),
             }
         } else {
-            return Ok(());
+            return Ok(Balance::Right);
         };
         self.changed(&order.id, &attend).await?;
-        Ok(())
+        Ok(Balance::Wrong { missing })
     }
 
     /// An order's payment as its provider has it; `None` when that is not asked here, or has no such payment.

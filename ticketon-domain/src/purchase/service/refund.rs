@@ -1,14 +1,16 @@
 //! Giving money back: one cancel of a payment at a time, each verified by what is left of the payment.
 
+use std::time::Duration;
+
 use ticketon_queue::UserId;
 
+use super::charge::UNKNOWN_PAYMENT;
 use super::confirm::OTHER_PROVIDER;
 use super::{OrderView, PurchaseError, Purchases, Shared};
 use crate::event::Money;
 use crate::purchase::command::{Command, Refused};
 use crate::purchase::order::{Claim, Refund};
 use crate::purchase::provider::{CancelPayment, Payment, ProviderError};
-use crate::purchase::work::pause;
 use crate::purchase::{Changed, OrderId, OrderRecord, TicketId};
 
 /// The most characters of a reason.
@@ -34,6 +36,8 @@ enum Verdict {
         detail: String,
         attend: bool,
         new_key: bool,
+        /// When the provider wants to be asked again.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -166,13 +170,12 @@ impl Shared {
                 detail,
                 attend,
                 new_key,
+                retry_after,
             } => {
                 tracing::warn!(target: "ticketon::purchase", order = %record.order.id, code, detail, "a refund is not done yet");
-                let pause_ms =
-                    i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
                 Command::PutOff {
                     fence,
-                    next_ms: self.now_ms() + pause_ms,
+                    next_ms: self.now_ms() + record.work.pause_ms(retry_after),
                     code,
                     detail,
                     attend,
@@ -214,18 +217,17 @@ impl Shared {
                 detail,
                 attend: true,
                 new_key: false,
+                retry_after: None,
             });
         }
-        let before = order.amount.saturating_sub(order.refunded());
+        let before = record.balance();
         let after = before.saturating_sub(refund.amount);
-        // An attempt before this one may have gone through.
-        if record.work.may_have_refunded() {
-            match self.left(claim, before, after).await {
-                Left::Before => {}
-                Left::Done(verdict) | Left::Odd(verdict) => return Some(verdict),
-            }
+        // An attempt before this one may have gone through, or an operator has given the money back at the provider.
+        match self.left(claim, before, after).await {
+            Left::Before => {}
+            Left::Done(verdict) | Left::Odd(verdict) => return Some(verdict),
         }
-        if !record.work.is_leased(self.now_ms()) {
+        if !self.hold_on(record).await {
             return None;
         }
         let reason = record
@@ -233,7 +235,7 @@ impl Shared {
             .iter()
             .find(|(id, _)| *id == refund.id)
             .map(|(_, reason)| reason.trim());
-        let is_all = after == 0 && order.refunded() == 0;
+        let is_all = refund.amount == order.amount;
         let request = CancelPayment {
             key: claim.key.clone(),
             // Some ways to pay can only be given back as a whole, which is asked for without an amount.
@@ -257,6 +259,7 @@ impl Shared {
             Err(error) => error,
         };
         // What the provider has of the payment decides, whatever it answered to the call.
+        self.hold_on(record).await;
         Some(match self.left(claim, before, after).await {
             Left::Done(verdict) | Left::Odd(verdict) => verdict,
             Left::Before => match error {
@@ -266,23 +269,26 @@ impl Shared {
                     detail: message,
                     attend: false,
                     new_key: true,
+                    retry_after: None,
                 },
                 ProviderError::Misconfigured { code, message } => Verdict::Later {
                     code,
                     detail: message,
                     attend: true,
                     new_key: false,
+                    retry_after: None,
                 },
                 ProviderError::Unknown {
                     code,
                     message,
                     kept,
-                    ..
+                    retry_after,
                 } => Verdict::Later {
                     code,
                     detail: message,
                     attend: false,
                     new_key: kept && record.work.attempts >= SAME_KEY,
+                    retry_after,
                 },
             },
         })
@@ -293,19 +299,26 @@ impl Shared {
         match self.provider.payment(&claim.key).await {
             Ok(Some(payment)) => judge(&payment, before, after),
             Ok(None) => Left::Odd(Verdict::Later {
-                code: "unknownPayment".to_owned(),
+                code: UNKNOWN_PAYMENT.to_owned(),
                 detail: "the provider knows no such payment any more".to_owned(),
                 attend: true,
                 new_key: false,
+                retry_after: None,
             }),
-            Err(error) => Left::Odd(later(error.code(), error.message())),
+            Err(error) => Left::Odd(Verdict::Later {
+                code: error.code().to_owned(),
+                detail: error.message().to_owned(),
+                attend: false,
+                new_key: false,
+                retry_after: error.retry_after(),
+            }),
         }
     }
 }
 
 /// What a payment's balance says of a refund.
 enum Left {
-    /// It is as it was before.
+    /// It was not done.
     Before,
     /// The refund was done.
     Done(Verdict),
@@ -338,7 +351,9 @@ fn judge(payment: &Payment, before: u64, after: u64) -> Left {
             missing: after - payment.balance,
         });
     }
-    if payment.balance == before && payment.status.is_charged() {
+    // Whatever somebody else gave back: with this refund, less would be left.
+    let is_left = payment.balance == before || (payment.balance < before && adds_up);
+    if is_left && payment.balance > after && payment.status.is_charged() {
         return Left::Before;
     }
     Left::Odd(Verdict::Later {
@@ -350,6 +365,7 @@ fn judge(payment: &Payment, before: u64, after: u64) -> Left {
         ),
         attend: true,
         new_key: false,
+        retry_after: None,
     })
 }
 
@@ -359,5 +375,6 @@ fn later(code: &str, detail: &str) -> Verdict {
         detail: detail.to_owned(),
         attend: false,
         new_key: false,
+        retry_after: None,
     }
 }

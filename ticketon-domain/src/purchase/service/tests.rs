@@ -2,18 +2,21 @@
 
 #![cfg(feature = "sqlite")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ticketon_queue::{EventId, ManualClock, UserId};
+use ticketon_queue::{Clock as _, EventId, ManualClock, UserId};
 
 use super::Purchases;
 use crate::adapter::memory::MemorySeatStore;
 use crate::adapter::sandbox::{Opened, Sandbox, SandboxOutcome};
 use crate::adapter::sql::SqlStore;
 use crate::event::{Event, EventStatus, Money};
+use crate::purchase::command::Refused;
+use crate::purchase::work::ATTEMPTS_BEFORE_ATTENTION;
 use crate::purchase::{
     CancelPayment, Changed, CheckoutInfo, Command, Confirm, ConfirmPayment, OrderId, OrderRecord,
     OrderState, OrderView, Payment, PaymentKey, PaymentProvider, ProviderError, PurchaseError,
@@ -22,6 +25,7 @@ use crate::purchase::{
 use crate::seat::{HoldId, Seats};
 use crate::venue::sample;
 
+const START_MS: i64 = 1_900_000_000_000;
 const LEASE_MS: i64 = 60_000;
 
 struct Shop {
@@ -35,12 +39,27 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Self {
-        Self::with(false, |sandbox| Arc::new(sandbox)).await
+        Self::at(ManualClock::at(START_MS), false, |sandbox| {
+            Arc::new(sandbox)
+        })
+        .await
     }
 
-    /// With a worker or without one, and with what stands before the provider.
-    async fn with(recover: bool, before: impl FnOnce(Sandbox) -> Arc<dyn PaymentProvider>) -> Self {
-        let clock = ManualClock::at(1_900_000_000_000);
+    async fn record(&self, order: &OrderView) -> OrderRecord {
+        self.store.order(&order.order_id).await.unwrap().unwrap()
+    }
+
+    async fn take_up(&self, order: &OrderView) -> Changed {
+        let take_up = Command::TakeUp { lease_ms: LEASE_MS };
+        let shared = &self.purchases.0.shared;
+        shared.changed(&order.order_id, &take_up).await.unwrap()
+    }
+
+    async fn at(
+        clock: ManualClock,
+        recover: bool,
+        before: impl FnOnce(Sandbox) -> Arc<dyn PaymentProvider>,
+    ) -> Self {
         let shared = Arc::new(clock.clone());
         let store = SqlStore::sqlite(":memory:").await.unwrap();
         store.migrate().await.unwrap();
@@ -231,35 +250,101 @@ async fn a_hold_that_was_kept_too_late_is_let_go_again() {
     assert!(shop.deadline("ann", hold).await.is_some());
 }
 
-/// The provider, which never answers for these payments.
-#[derive(Debug)]
-struct Hangs {
-    sandbox: Sandbox,
-    silent: Arc<Mutex<HashSet<PaymentKey>>>,
+/// What a payment's calls meet.
+#[derive(Debug, Clone, Copy)]
+enum Met {
+    /// No answer, ever.
+    Silence,
+    /// The provider has no time before this has passed.
+    Busy(Duration),
+    /// So long a wait, in which nothing is charged; a look then shows what the payment is.
+    Slow(Duration),
+    /// The provider of another shop, which knows none of these payments.
+    Unheard,
 }
 
-impl Hangs {
-    async fn answers(&self, key: &PaymentKey) {
-        if self.silent.lock().unwrap().contains(key) {
-            std::future::pending::<()>().await;
+/// What payments meet at the provider.
+#[derive(Debug, Default)]
+struct Meetings {
+    met: Mutex<HashMap<PaymentKey, Met>>,
+    /// How many calls met something.
+    asked: AtomicU32,
+}
+
+impl Meetings {
+    fn put(&self, key: PaymentKey, met: Met) {
+        self.met.lock().unwrap().insert(key, met);
+    }
+
+    fn clear(&self) {
+        self.met.lock().unwrap().clear();
+    }
+
+    fn of(&self, key: &PaymentKey) -> Option<Met> {
+        self.met.lock().unwrap().get(key).copied()
+    }
+}
+
+/// The provider, and what payments meet there.
+#[derive(Debug)]
+struct Odd {
+    sandbox: Sandbox,
+    clock: ManualClock,
+    meetings: Arc<Meetings>,
+}
+
+impl Odd {
+    async fn meet(&self, key: &PaymentKey) -> Result<(), ProviderError> {
+        let met = self.meetings.of(key);
+        if met.is_some() {
+            self.meetings.asked.fetch_add(1, Ordering::SeqCst);
+        }
+        match met {
+            None | Some(Met::Unheard) => Ok(()),
+            Some(Met::Slow(wait)) => {
+                self.clock.sleep(wait).await;
+                Ok(())
+            }
+            Some(Met::Silence) => std::future::pending().await,
+            Some(Met::Busy(retry_after)) => Err(ProviderError::Unknown {
+                code: "TOO_MANY_REQUESTS".to_owned(),
+                message: "later".to_owned(),
+                retry_after: Some(retry_after),
+                kept: false,
+            }),
         }
     }
 }
 
 #[async_trait]
-impl PaymentProvider for Hangs {
+impl PaymentProvider for Odd {
     fn name(&self) -> &'static str {
         self.sandbox.name()
     }
 
     async fn confirm(&self, request: &ConfirmPayment) -> Result<Payment, ProviderError> {
-        self.answers(&request.key).await;
-        self.sandbox.confirm(request).await
+        self.meet(&request.key).await?;
+        match self.meetings.of(&request.key) {
+            Some(Met::Unheard) => Err(ProviderError::Refused {
+                code: "NOT_FOUND_PAYMENT".to_owned(),
+                message: "no such payment".to_owned(),
+            }),
+            Some(Met::Slow(_)) => Err(ProviderError::Unknown {
+                code: "TIMED_OUT".to_owned(),
+                message: "no answer in time".to_owned(),
+                retry_after: None,
+                kept: false,
+            }),
+            _ => self.sandbox.confirm(request).await,
+        }
     }
 
     async fn payment(&self, key: &PaymentKey) -> Result<Option<Payment>, ProviderError> {
-        self.answers(key).await;
-        self.sandbox.payment(key).await
+        self.meet(key).await?;
+        match self.meetings.of(key) {
+            Some(Met::Unheard) => Ok(None),
+            _ => self.sandbox.payment(key).await,
+        }
     }
 
     async fn payment_of(&self, order: &OrderId) -> Result<Option<Payment>, ProviderError> {
@@ -296,17 +381,25 @@ async fn left_behind(shop: &Shop, name: &str) -> (OrderView, PaymentKey) {
     (order, confirm.key)
 }
 
+/// A shop before whose provider payments meet what is put there.
+async fn with_odd_provider(recover: bool) -> (Shop, Arc<Meetings>) {
+    let (clock, meetings) = (ManualClock::at(START_MS), Arc::<Meetings>::default());
+    let odd = |sandbox| -> Arc<dyn PaymentProvider> {
+        let (clock, meetings) = (clock.clone(), Arc::clone(&meetings));
+        Arc::new(Odd {
+            sandbox,
+            clock,
+            meetings,
+        })
+    };
+    (Shop::at(clock.clone(), recover, odd).await, meetings)
+}
+
 #[tokio::test]
 async fn an_order_whose_provider_is_silent_holds_up_no_other() {
-    let silent: Arc<Mutex<HashSet<PaymentKey>>> = Arc::default();
-    let of_provider = Arc::clone(&silent);
-    let shop = Shop::with(true, |sandbox| {
-        let silent = of_provider;
-        Arc::new(Hangs { sandbox, silent })
-    })
-    .await;
+    let (shop, met) = with_odd_provider(true).await;
     let (first, key) = left_behind(&shop, "ann").await;
-    silent.lock().unwrap().insert(key);
+    met.put(key, Met::Silence);
     shop.clock
         .advance(Duration::from_millis(LEASE_MS as u64 + 1));
     let state = async |order: &OrderView| {
@@ -323,9 +416,149 @@ async fn an_order_whose_provider_is_silent_holds_up_no_other() {
         .advance(Duration::from_millis(LEASE_MS as u64 / 2));
     until(&shop, async || state(&second).await.0 == OrderState::Paid).await;
     // Once it answers, the first is taken up anew.
-    silent.lock().unwrap().clear();
+    met.clear();
     until(&shop, async || state(&first).await.0 == OrderState::Paid).await;
     shop.purchases.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_says_when_is_not_asked_before() {
+    let (shop, met) = with_odd_provider(false).await;
+    let (order, key) = left_behind(&shop, "ann").await;
+    met.put(key, Met::Busy(Duration::from_secs(90)));
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    let begun_ms = shop.purchases.0.shared.now_ms();
+    shop.purchases.run_due().await.unwrap();
+    let record = shop.store.order(&order.order_id).await.unwrap().unwrap();
+    assert_eq!(record.order.state, OrderState::Confirming);
+    let next_ms = record.work.next_ms.unwrap();
+    assert!(next_ms >= begun_ms + 90_000, "{} ms", next_ms - begun_ms);
+}
+
+/// Two calls of the provider, each nearly as long as a lease: nobody takes the order away in between, and what they show
+/// counts.
+#[tokio::test]
+async fn each_call_of_the_provider_has_a_lease() {
+    let (shop, met) = with_odd_provider(false).await;
+    let (order, key) = left_behind(&shop, "ann").await;
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    // It was charged, and the answer was lost.
+    let charge = ConfirmPayment {
+        key: key.clone(),
+        order: order.order_id,
+        amount: Money::new(order.amount, order.currency),
+        idempotency_key: "before".to_owned(),
+    };
+    shop.provider.confirm(&charge).await.unwrap();
+    met.put(key, Met::Slow(Duration::from_secs(50)));
+    let began_ms = shop.clock.now_ms();
+    let somebody_else = async {
+        until(&shop, async || {
+            shop.clock.now_ms() > began_ms + LEASE_MS + 10_000
+        })
+        .await;
+        let taken = shop.take_up(&order).await;
+        assert!(
+            matches!(taken, Changed::Refused(Refused::NotDue, _)),
+            "{taken:?}"
+        );
+        until(&shop, async || {
+            shop.record(&order).await.order.state == OrderState::Paid
+        })
+        .await;
+    };
+    let (done, ()) = tokio::join!(shop.purchases.run_due(), somebody_else);
+    assert_eq!(done.unwrap(), (1, true));
+    assert_eq!(shop.record(&order).await.work.fence, 2, "one attempt");
+}
+
+/// Whoever takes an order up and dies, or is too slow, again and again: somebody hears of it, and it goes on.
+#[tokio::test]
+async fn attempts_that_never_end_are_counted() {
+    let (shop, _) = with_odd_provider(false).await;
+    let (order, _) = left_behind(&shop, "ann").await;
+    for number in 1..=ATTEMPTS_BEFORE_ATTENTION {
+        let attention = shop.record(&order).await.work.attention;
+        assert_eq!(attention, None, "before attempt {number}");
+        shop.clock
+            .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+        let taken = shop.take_up(&order).await;
+        assert!(matches!(taken, Changed::Done(_)), "{taken:?}");
+    }
+    let attention = shop.record(&order).await.work.attention.unwrap();
+    assert_eq!(attention.code, "brokenOff");
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    shop.purchases.run_due().await.unwrap();
+    let paid = shop.record(&order).await;
+    assert_eq!(paid.order.state, OrderState::Paid);
+    assert_eq!((paid.work.attention, paid.work.broken_off), (None, 0));
+}
+
+/// Perhaps it was charged, and then the service is started with the keys of another shop, where nobody knows the payment.
+#[tokio::test]
+async fn a_payment_that_its_provider_does_not_know_is_not_forgotten() {
+    let (shop, met) = with_odd_provider(false).await;
+    let (order, key) = left_behind(&shop, "ann").await;
+    met.put(key, Met::Unheard);
+    shop.clock
+        .advance(Duration::from_millis(LEASE_MS as u64 + 1));
+    shop.purchases.run_due().await.unwrap();
+    let first = shop.record(&order).await;
+    assert_eq!(first.order.state, OrderState::Confirming, "not at once");
+    let work = async || {
+        shop.clock.advance(Duration::from_secs(20));
+        shop.purchases.run_due().await.unwrap();
+        shop.record(&order).await
+    };
+    let mut seen = first;
+    while seen.order.state == OrderState::Confirming {
+        seen = work().await;
+    }
+    assert_eq!(seen.order.failure.unwrap().code, "unknownPayment");
+    assert_eq!(seen.work.attention, None, "its window is open");
+    shop.clock.advance(shop.provider.window());
+    let seen = work().await;
+    let attention = seen.work.attention.unwrap();
+    assert_eq!(attention.code, "unknownPayment");
+    // Looked at anew it is as before, until somebody has settled it.
+    let seen = shop.purchases.retry(&order.order_id).await.unwrap();
+    assert_eq!(seen.attention.unwrap().code, "unknownPayment");
+    let seen = shop.purchases.settle(&order.order_id).await.unwrap();
+    assert_eq!(seen.attention, None);
+    assert_eq!(work().await.work.attention, None);
+}
+
+/// The order changes between what the provider says and what is made of it: whoever gave the hint gives it again.
+#[tokio::test]
+async fn a_hint_that_was_overtaken_is_to_be_said_again() {
+    let (shop, met) = with_odd_provider(false).await;
+    let hold = shop.hold("ann").await;
+    let (order, confirm) = shop.order("ann", hold, SandboxOutcome::Approve).await;
+    let user = UserId::new("ann").unwrap();
+    let paid = shop.purchases.confirm(&user, &confirm).await.unwrap();
+    let slow = Met::Slow(Duration::from_secs(2));
+    met.put(confirm.key.clone(), slow);
+    let hinted = shop.purchases.hint(Some(&confirm.key), None);
+    let meanwhile = async {
+        while met.asked.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let check_in = Command::CheckIn {
+            ticket: paid.tickets[0].ticket_id,
+            request: None,
+        };
+        let shared = &shop.purchases.0.shared;
+        shared.changed(&order.order_id, &check_in).await.unwrap();
+        shop.clock.advance(Duration::from_secs(3));
+    };
+    let (hinted, ()) = tokio::join!(hinted, meanwhile);
+    assert!(
+        matches!(hinted, Err(PurchaseError::Running { .. })),
+        "{hinted:?}"
+    );
 }
 
 /// Lets the shop's clock go on until this is so.
@@ -334,7 +567,7 @@ async fn until(shop: &Shop, is_so: impl AsyncFn() -> bool) {
         if is_so().await {
             return;
         }
-        shop.clock.advance(Duration::from_millis(100));
+        shop.clock.advance(Duration::from_millis(500));
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("it did not happen");

@@ -4,9 +4,9 @@ use ticketon_queue::clock::rfc3339;
 use ticketon_queue::{EventId, UserId};
 
 use super::{OrderViews, PurchaseError, Purchases, VerifiedTicket};
-use crate::purchase::command::Command;
+use crate::purchase::command::{Command, Refused};
 use crate::purchase::ticket_code::TicketCode;
-use crate::purchase::{OrderId, OrderRecord, TicketId, TicketState};
+use crate::purchase::{Changed, OrderId, OrderRecord, TicketId, TicketState};
 
 impl Purchases {
     /// A person's orders that have good tickets, the newest first.
@@ -80,6 +80,30 @@ impl Purchases {
         event: Option<&EventId>,
         check_in: bool,
     ) -> Result<VerifiedTicket, PurchaseError> {
+        self.verify_as(code, event, check_in, None).await
+    }
+
+    /// As [`verify`](Self::verify) with `check_in`, under a name that the gate gives to its scan, like an idempotency key.
+    /// Asked again under the same name, a ticket that it let in is answered as the first time.
+    ///
+    /// # Errors
+    /// Like [`verify`](Self::verify).
+    pub async fn check_in_once(
+        &self,
+        code: &str,
+        event: Option<&EventId>,
+        name: &str,
+    ) -> Result<VerifiedTicket, PurchaseError> {
+        self.verify_as(code, event, true, Some(name)).await
+    }
+
+    async fn verify_as(
+        &self,
+        code: &str,
+        event: Option<&EventId>,
+        check_in: bool,
+        name: Option<&str>,
+    ) -> Result<VerifiedTicket, PurchaseError> {
         let shared = &self.0.shared;
         let claims = shared
             .keys
@@ -93,14 +117,16 @@ impl Purchases {
             });
         }
         let record = if check_in {
-            shared
-                .change(
-                    &claims.order,
-                    &Command::CheckIn {
-                        ticket: claims.ticket,
-                    },
-                )
-                .await
+            let check_in = Command::CheckIn {
+                ticket: claims.ticket,
+                request: name.map(|name| format!("{} {name}", claims.ticket)),
+            };
+            match shared.changed(&claims.order, &check_in).await? {
+                // It was this scan that let its holder in.
+                Changed::Done(record) | Changed::Refused(Refused::Asked, record) => Ok(*record),
+                Changed::Refused(refused, _) => Err(refused.into()),
+                _ => Err(PurchaseError::UnknownOrder),
+            }
         } else {
             shared
                 .store

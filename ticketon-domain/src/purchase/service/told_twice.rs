@@ -106,7 +106,8 @@ impl Shared {
     }
 }
 
-fn live(record: &OrderRecord) -> Vec<SeatLabel> {
+/// The seats that an order has tickets for.
+pub(super) fn live(record: &OrderRecord) -> Vec<SeatLabel> {
     let live = record.order.tickets.iter();
     let live = live.filter(|ticket| ticket.state.is_live());
     live.map(|ticket| ticket.seat.clone()).collect()

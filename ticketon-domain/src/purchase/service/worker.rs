@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use ticketon_queue::{StoreError, UnixMs};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
+use super::charge::UNKNOWN_PAYMENT;
 use super::confirm::OTHER_PROVIDER;
 use super::{PurchaseError, Shared};
 use crate::purchase::command::Command;
@@ -30,6 +32,11 @@ const COUNT_EVERY_MS: i64 = 10_000;
 /// How many orders are worked on at once. Nearly all of that time is waiting, for the provider or a commit; after an outage of
 /// the provider this is how fast its doubts are cleared.
 const AT_ONCE: usize = 32;
+/// Orders that rest, at the most.
+const MAX_RESTING: usize = 10_000;
+/// How long an attempt may last, in leases: each call of the provider has one, there are four at the most, and the rest takes
+/// one more.
+const ATTEMPT_LEASES: i64 = 5;
 /// How long idempotency keys are remembered, in milliseconds.
 const REQUEST_TTL_MS: i64 = 15 * 86_400_000;
 /// How often old ones are forgotten, in milliseconds.
@@ -80,7 +87,7 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             // Where orders fail at once, the rest waits for the next look.
-            () = under_way.half_done(), if is_more_due && !failing => {}
+            () = under_way.half_done(&shared), if is_more_due && !failing => {}
             () = shared.clock.sleep(LOOK_EVERY) => {}
         }
     }
@@ -88,11 +95,20 @@ pub(super) async fn work(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     under_way.tasks.shutdown().await;
 }
 
+/// How long an order rests that nothing could be done about.
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    until_ms: UnixMs,
+    attempts: u32,
+}
+
 /// The orders that this process works on.
 #[derive(Default)]
 struct UnderWay {
     tasks: JoinSet<Result<(), PurchaseError>>,
     orders: HashMap<Id, OrderId>,
+    /// Orders that nothing can be done about, as long as they are as they are: they take no room from the others.
+    resting: HashMap<OrderId, Rest>,
     /// Why one was not done, the first since somebody looked.
     failed: Option<PurchaseError>,
     /// Whether one was done since then.
@@ -103,9 +119,17 @@ impl UnderWay {
     /// Takes orders up, as far as there is room; answers whether some are left.
     fn begin(&mut self, shared: &Arc<Shared>, due: Vec<OrderId>) -> bool {
         while let Some(ended) = self.tasks.try_join_next_with_id() {
-            self.ended(ended);
+            self.ended(ended, shared.now_ms());
         }
+        let now_ms = shared.now_ms();
         for order in due {
+            if self
+                .resting
+                .get(&order)
+                .is_some_and(|rest| now_ms < rest.until_ms)
+            {
+                continue;
+            }
             // Listed before it was taken up.
             if self.orders.values().any(|one| *one == order) {
                 continue;
@@ -114,14 +138,7 @@ impl UnderWay {
                 return true;
             }
             let shared = Arc::clone(shared);
-            // The lease of one that takes longer has lapsed: it is broken off, and taken up anew.
-            let bound = Duration::from_millis(u64::try_from(2 * shared.lease_ms).unwrap_or(0));
-            let task = async move {
-                tokio::select! {
-                    done = shared.take_up(&order) => done.map(drop),
-                    () = shared.clock.sleep(bound) => Ok(()),
-                }
-            };
+            let task = async move { shared.attempt(&order).await };
             self.orders.insert(self.tasks.spawn(task).id(), order);
         }
         false
@@ -133,26 +150,52 @@ impl UnderWay {
     }
 
     /// Waits until half of the room is free.
-    async fn half_done(&mut self) {
+    async fn half_done(&mut self, shared: &Shared) {
         while self.orders.len() > AT_ONCE / 2
             && let Some(ended) = self.tasks.join_next_with_id().await
         {
-            self.ended(ended);
+            self.ended(ended, shared.now_ms());
         }
     }
 
-    fn ended(&mut self, ended: Result<(Id, Result<(), PurchaseError>), JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Result<(), PurchaseError>), JoinError>, now_ms: UnixMs) {
         let (id, done) = match ended {
             Ok(ended) => ended,
             // It panicked, and was told of as every panic is; its lease lapses.
             Err(error) => (error.id(), Ok(())),
         };
         let order = self.orders.remove(&id);
-        if let (Err(error), Some(order)) = (done, order) {
-            tracing::debug!(target: "ticketon::purchase", %order, %error, "an order is taken up later");
-            self.failed.get_or_insert(error);
-        } else {
-            self.done = true;
+        match (done, order) {
+            (Err(error), Some(order)) if is_broken(&error) => self.rest(order, &error, now_ms),
+            (Err(error), Some(order)) => {
+                tracing::debug!(target: "ticketon::purchase", %order, %error, "an order is taken up later");
+                self.failed.get_or_insert(error);
+            }
+            (_, order) => {
+                self.done = true;
+                if let Some(order) = order {
+                    self.resting.remove(&order);
+                }
+            }
+        }
+    }
+
+    /// Lets an order be for longer each time. Another process, of another version, may know what to do with it.
+    fn rest(&mut self, order: OrderId, error: &PurchaseError, now_ms: UnixMs) {
+        let attempts = self.resting.get(&order).map_or(0, |rest| rest.attempts);
+        if attempts == 0 {
+            tracing::error!(target: "ticketon::purchase", %order, %error, "nothing can be done about an order as it is");
+        }
+        if self.resting.len() >= MAX_RESTING {
+            self.resting.retain(|_, rest| now_ms < rest.until_ms);
+        }
+        if self.resting.len() < MAX_RESTING {
+            let pause_ms = i64::try_from(pause(attempts).as_millis()).unwrap_or(i64::MAX);
+            let rest = Rest {
+                until_ms: now_ms.saturating_add(pause_ms),
+                attempts: attempts.saturating_add(1),
+            };
+            self.resting.insert(order, rest);
         }
     }
 }
@@ -196,6 +239,14 @@ pub(super) async fn tell(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Whether an order is what cannot be, or cannot be read: asking again at once would be in vain.
+fn is_broken(error: &PurchaseError) -> bool {
+    matches!(
+        error,
+        PurchaseError::Fault(_) | PurchaseError::Store(StoreError::Corrupt { .. })
+    )
+}
+
 fn note(failing: &mut bool, error: Option<&PurchaseError>) {
     if let Some(error) = error
         && !*failing
@@ -221,6 +272,23 @@ impl Shared {
             }
         }
         first_error.map_or(Ok(count), Err)
+    }
+
+    /// Takes an order up for as long as an attempt may last. After that its lease has lapsed: it is broken off, and taken up
+    /// anew.
+    async fn attempt(&self, order: &OrderId) -> Result<(), PurchaseError> {
+        let bound_ms = u64::try_from(ATTEMPT_LEASES * self.lease_ms).unwrap_or(0);
+        tokio::select! {
+            done = self.take_up(order) => done.map(drop),
+            () = self.clock.sleep(Duration::from_millis(bound_ms)) => {
+                tracing::warn!(
+                    target: "ticketon::purchase",
+                    %order, bound_ms,
+                    "an order took longer than any attempt may: it is broken off, and taken up anew"
+                );
+                Ok(())
+            }
+        }
     }
 
     /// Does what is due about an order; `None` when nothing is, or somebody else does it.
@@ -262,18 +330,15 @@ impl Shared {
             return Ok(record);
         };
         let fence = record.work.fence;
-        let put_off = |code: &str, detail: &str, attend: bool| {
-            let pause_ms =
-                i64::try_from(pause(record.work.attempts).as_millis()).unwrap_or(i64::MAX);
-            Command::PutOff {
-                fence,
-                next_ms: self.now_ms() + pause_ms,
-                code: code.to_owned(),
-                detail: detail.to_owned(),
-                attend,
-                new_key: false,
-            }
+        let put_off = |code: &str, detail: &str, attend: bool, retry_after| Command::PutOff {
+            fence,
+            next_ms: self.now_ms() + record.work.pause_ms(retry_after),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+            attend,
+            new_key: false,
         };
+        let mut is_known = true;
         let found = match self.is_elsewhere(claim) {
             Some(message) => Err(ProviderError::Misconfigured {
                 code: OTHER_PROVIDER.to_owned(),
@@ -292,6 +357,7 @@ impl Shared {
                         "partlyCanceledAtProvider",
                         "the order failed; a part of its payment is still charged",
                         true,
+                        None,
                     ),
                     PaymentStatus::Pending
                     | PaymentStatus::AwaitingDeposit
@@ -299,6 +365,7 @@ impl Shared {
                         payment.status.as_str(),
                         "the order failed; its payment is not decided yet",
                         false,
+                        None,
                     ),
                     _ => Command::LateChecked {
                         fence,
@@ -306,19 +373,40 @@ impl Shared {
                     },
                 }
             }
-            Ok(_) => Command::LateChecked {
-                fence,
-                charged: false,
-            },
+            Ok(other) => {
+                is_known = other.is_some();
+                Command::LateChecked {
+                    fence,
+                    charged: false,
+                }
+            }
             Err(error) => {
                 let attend = matches!(error, ProviderError::Misconfigured { .. });
-                put_off(error.code(), error.message(), attend)
+                put_off(error.code(), error.message(), attend, error.retry_after())
             }
         };
         let record = match self.changed(&order.id, &command).await? {
             Changed::Done(record) => *record,
             _ => return Ok(record),
         };
+        let failed_unknown = record
+            .order
+            .failure
+            .as_ref()
+            .is_some_and(|why| why.code == UNKNOWN_PAYMENT);
+        if !is_known && failed_unknown && record.work.late_check_ms.is_none() {
+            // Nobody ever said that it was not charged.
+            let attend = Command::Attend {
+                code: UNKNOWN_PAYMENT.to_owned(),
+                detail: "the order failed because the provider knows no such payment, after attempts that nobody knows the end of: \
+                         if it was begun with other keys, it may have been charged there"
+                    .to_owned(),
+            };
+            return Ok(match self.changed(&record.order.id, &attend).await? {
+                Changed::Done(attended) => *attended,
+                _ => record,
+            });
+        }
         if record.order.open_refunds().next().is_none() {
             return Ok(record);
         }

@@ -55,7 +55,11 @@ impl SeatMap {
                     Truth::Free => changed -= 1,
                 }
             }
-            Synced { changed, lost }
+            Synced {
+                changed,
+                lost,
+                late: 0,
+            }
         })
     }
 

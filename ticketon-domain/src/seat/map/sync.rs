@@ -14,11 +14,12 @@ impl SeatMap {
         self.changing(Some(epoch), |map| {
             let all = map.spec.seats;
             let known = |seat: &SeatIndex| seat.get() < all;
-            let mut lost = Vec::new();
+            let (mut lost, mut late) = (Vec::new(), 0);
             for one in batch {
                 match one {
                     SeatSync::Sold { user, fence, seats } => {
                         for seat in seats.iter().copied().filter(known) {
+                            late += u64::from(map.is_late(seat, *fence));
                             lost.extend(map.sync_sold(seat, user, *fence, now));
                         }
                     }
@@ -32,8 +33,18 @@ impl SeatMap {
             Synced {
                 changed: map.written.len() as u64,
                 lost,
+                late,
             }
         })
+    }
+
+    /// Whether a seat's sale under this fence is passed over, though nobody has the seat by a later one.
+    fn is_late(&self, seat: SeatIndex, fence: u64) -> bool {
+        !self.is_sold_since(seat, fence) && self.was_given_back(seat, fence)
+    }
+
+    fn is_sold_since(&self, seat: SeatIndex, fence: u64) -> bool {
+        self.state(seat) == SeatState::Sold && self.owner(seat) >= fence
     }
 
     /// One seat was sold under a fence. Answers the hold of somebody else that ended over it.
@@ -44,8 +55,7 @@ impl SeatMap {
         fence: u64,
         now: UnixMs,
     ) -> Option<HoldId> {
-        let is_sold = self.state(seat) == SeatState::Sold && self.owner(seat) >= fence;
-        if is_sold || self.was_given_back(seat, fence) {
+        if self.is_sold_since(seat, fence) || self.was_given_back(seat, fence) {
             return None;
         }
         self.make_sold(seat, user, fence, now)

@@ -191,7 +191,14 @@ fn what_is_sold_takes_the_whole_hold_of_somebody_else_but_one_seat_of_a_pinned_o
     };
     let synced = map.sync(epoch, &[sold(&[1, 2])], NOW).ready().unwrap();
     let (changed, lost) = (3, vec![ann.id]);
-    assert_eq!(synced, Synced { changed, lost });
+    assert_eq!(
+        synced,
+        Synced {
+            changed,
+            lost,
+            late: 0
+        }
+    );
     assert_eq!(map.holds[&bob.fence].hold.seats, indexes([3]));
     // A pinned hold without seats is none.
     let synced = map.sync(epoch, &[sold(&[3])], NOW).ready().unwrap();

@@ -8,7 +8,9 @@ use super::desk::Facts;
 use super::outcome::{EventSaved, Outcome, Refusal, SeatsError};
 use super::{Seats, Shared};
 use crate::event::{Event, EventRefused, EventStatus, Put, Taken};
-use crate::seat::{Blocked, MAX_BATCH, MapHead, Over, SeatSync, Synced, rebuild};
+use crate::seat::{
+    Blocked, MAX_BATCH, MapHead, Mapped, Over, SeatState, SeatSync, Synced, rebuild,
+};
 use crate::venue::{Layout, SeatIndex, SeatLabel};
 
 /// How often saving is tried again when somebody else saves the same event.
@@ -181,6 +183,7 @@ impl Seats {
                 Outcome::Done(((more, next), _)) => {
                     synced.changed += more.changed;
                     synced.lost.extend(more.lost);
+                    synced.late += more.late;
                     from = next;
                 }
                 Outcome::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
@@ -189,6 +192,41 @@ impl Seats {
                 return Ok(Outcome::Done(synced));
             }
         }
+    }
+}
+
+impl Seats {
+    /// Whether the map has all of these seats as sold, or is not ready.
+    ///
+    /// # Errors
+    /// Like [`sync`](Self::sync).
+    pub(crate) async fn are_sold(
+        &self,
+        event: &EventId,
+        seats: &[SeatLabel],
+    ) -> Result<bool, SeatsError> {
+        let shared = &*self.0.shared;
+        for label in seats {
+            let owned = shared.on_map(event, |_, facts, epoch| {
+                let (event, label) = (event.clone(), label.clone());
+                Box::pin(async move {
+                    let Some(seat) = facts.layout.index_of(&label) else {
+                        return Ok(Mapped::Ready(Vec::new()));
+                    };
+                    Ok(shared.store.owners(&event, epoch, seat).await?)
+                })
+            });
+            let Outcome::Done((owned, _)) = owned.await? else {
+                return Ok(true);
+            };
+            if owned
+                .first()
+                .is_some_and(|one| one.state != SeatState::Sold)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -2,7 +2,7 @@
 -- KEYS  prelude
 -- ARGV  prelude  3 packed: for each seat its index (4 bytes), the state (1) and owner (8) that were found, and the state
 --       that it should have (1), free or sold; of a sold one the fence (8), the length of the user's name (2) and the name
--- OUT   0 {seats mended, id of a hold that ended because a seat of it was sold to somebody else, ...} | -1 | -2 | -3
+-- OUT   0 {seats mended, 0, id of a hold that ended because a seat of it was sold to somebody else, ...} | -1 | -2 | -3
 local refusal = open_map()
 if refusal then return refusal end
 local packed, at, mends, indexes = ARGV[3], 1, {}, {}
@@ -36,4 +36,4 @@ for _, mend in ipairs(mends) do
     end
   end
 end
-return committed({0, mended, unpack(lost)})
+return committed({0, mended, 0, unpack(lost)})

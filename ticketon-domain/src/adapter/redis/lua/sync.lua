@@ -1,13 +1,15 @@
 -- sync: follows what the ledger committed, in its order. What is sold is sold.
 -- KEYS  prelude
 -- ARGV  prelude; then for each message: sold or released, user, fence, packed indexes
--- OUT   0 {seats changed, id of a hold that ended because a seat of it was sold to somebody else, ...} | -1 | -2 | -3
+-- OUT   0 {seats changed, seats whose sale is late, id of a hold that ended because a seat of it was sold to somebody else, ...} | -1 | -2 | -3
 local refusal = open_map()
 if refusal then return refusal end
 
+local late = 0
+
 local function sold(seat, name, fence)
-  if was_given_back(seat, fence) then return end -- guard: late
   if state[seat] == SOLD and number_of(fence) <= number_of(owner_of(seat)) then return end -- guard: newer
+  if was_given_back(seat, fence) then late = late + 1 return end -- guard: late
   make_sold(seat, name, fence)
 end
 
@@ -41,4 +43,4 @@ for at = 3, #ARGV, 4 do
 end
 local changes = 0
 for _ in pairs(changed) do changes = changes + 1 end
-return committed({0, changes, unpack(lost)})
+return committed({0, changes, late, unpack(lost)})

@@ -85,12 +85,16 @@ fn command(shelf: &Shelf, ask: &Ask) -> Option<Command> {
         },
         29 => Command::CheckIn {
             ticket: ticket(usize::from(ask.number)),
+            request: ask.odd.then(why),
         },
         30 => Command::Attend {
             code: why(),
             detail: why(),
         },
         31 if ask.odd_too => Command::LookNow,
+        32 if ask.odd_too => Command::Settle {
+            missing: u64::from(ask.number),
+        },
         _ => Command::Retry,
     })
 }

@@ -30,6 +30,8 @@ const GRANTED: &[(&str, &[&str])] = &[
         "retry",
         &["pending", "put off", "failed", "refunding", "checked late"],
     ),
+    ("settle", &["refused"]),
+    ("renew", AT_WORK),
 ];
 const PAID: &[&str] = &["paid", "partially refunded", "refunding", "refunding now"];
 const GIVING_BACK: &[&str] = &["refunding now", "refunding the rest", "charged late"];
@@ -52,6 +54,10 @@ fn commands(shelf: &Shelf) -> Vec<(&'static str, Command)> {
         lease_ms: LEASE_MS,
     };
     let other = TicketId::from_bytes([9; 16]);
+    let check_in = |ticket| Command::CheckIn {
+        ticket,
+        request: None,
+    };
     vec![
         ("confirm", confirm()),
         (
@@ -81,13 +87,18 @@ fn commands(shelf: &Shelf) -> Vec<(&'static str, Command)> {
         ("refund refused", refund_refused(shelf)),
         ("not charged", late_checked(shelf, false)),
         ("charged", late_checked(shelf, true)),
-        ("check in", Command::CheckIn { ticket: ticket(2) }),
-        (
-            "check in another order's ticket",
-            Command::CheckIn { ticket: other },
-        ),
+        ("check in", check_in(ticket(2))),
+        ("check in another order's ticket", check_in(other)),
         ("look now", Command::LookNow),
         ("retry", Command::Retry),
+        ("settle", Command::Settle { missing: 1 }),
+        (
+            "renew",
+            Command::Renew {
+                fence,
+                lease_ms: LEASE_MS,
+            },
+        ),
     ]
 }
 
