@@ -85,6 +85,11 @@ export class AdminClient {
     return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/retry`, undefined, PROVIDER_WITHIN_MS);
   }
 
+  /** What its mark tells was settled, with the buyer or at the payment provider. */
+  settleOrder(orderId) {
+    return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/retry`, { settled: true }, PROVIDER_WITHIN_MS);
+  }
+
   refundOrder(orderId, { tickets, reason }) {
     return this.#call('POST', `/admin/orders/${encodeURIComponent(orderId)}/refund`, { tickets, reason }, PROVIDER_WITHIN_MS);
   }

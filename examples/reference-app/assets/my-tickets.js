@@ -11,6 +11,8 @@ import { app, button, chip, client, element, eventOf, eventTime, learnEvents, li
 
 const KEPT = 'ticketon.tickets';
 const KEPT_FILES = 'ticketon-tickets';
+const LOOK_AGAIN_MS = 1_000;
+const MOST_LOOKS = 15;
 
 const byId = (id) => document.getElementById(id);
 const wanted = new URLSearchParams(location.search).get('order');
@@ -18,6 +20,8 @@ const wanted = new URLSearchParams(location.search).get('order');
 /** `state`: loading, shown, saved, problem. `saved` says why only what was kept is shown: network, busy, signedOut. */
 const now = { state: 'loading', tickets: [], next: null, savedAt: null, saved: null, problem: null, isNew: false, shown: null };
 let wakeLock = null;
+/** Whether the order that was asked for was listed, or has no tickets. */
+let seen = false;
 
 const codeUrl = ({ ticketId }) => `/tickets/${encodeURIComponent(ticketId)}/qr.svg`;
 const isGood = ({ status }) => status === 'valid';
@@ -176,9 +180,27 @@ byId('show').addEventListener('close', () => {
 
 // Loading -----------------------------------------------------------------------------------
 
+/** The tickets. A list may be some seconds old: who comes from a payment waits for what was bought. */
+async function listed() {
+  for (let look = 1; ; look += 1) {
+    const list = await client.tickets();
+    if (wanted === null || seen || list.tickets.some(({ orderId }) => orderId === wanted)) {
+      seen = true;
+      return list;
+    }
+    // The order itself is never old; it may have no tickets any more.
+    const order = look < MOST_LOOKS ? await client.order(wanted).catch(() => null) : null;
+    if (!order?.tickets.some(({ status }) => status === 'valid' || status === 'used')) {
+      seen = true;
+      return list;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, LOOK_AGAIN_MS); });
+  }
+}
+
 async function load() {
   try {
-    const { tickets, next } = await client.tickets();
+    const { tickets, next } = await listed();
     Object.assign(now, { state: 'shown', tickets, next, problem: null });
     keep();
   } catch (problem) {

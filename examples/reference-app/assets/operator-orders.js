@@ -8,10 +8,14 @@ import { app, button, chip, element, eventOf, learnEvents, localized, moment, mo
 import { RefundDialog } from './refund-dialog.js';
 
 const READ_EVERY_MS = 4_000;
+/** What stays until an operator has settled it. */
+const MARKS_THAT_STAY = ['refundRefused', 'refundedElsewhere', 'chargeUndone', 'unknownPayment'];
+/** Pages that are read again and again, at the most. */
+const MOST_PAGES = 10;
 
 const byId = (id) => document.getElementById(id);
 const now = {
-  orders: [], next: null, answered: false, stale: false, keyRefused: false,
+  orders: [], next: null, pages: 1, answered: false, stale: false, keyRefused: false,
   openId: new URLSearchParams(location.search).get('order'), order: null, missing: false, outcome: null, busy: false, entries: new Set(),
 };
 let admin = null;
@@ -25,7 +29,9 @@ const dialog = new RefundDialog(byId('refund'), {
     now.order = order;
     now.outcome = () => {
       const words = money(amount, order.currency);
-      return order.refunds.some(({ status }) => status === 'requested') ? app.text.refundRequested(words) : app.text.refundDone(words);
+      const { text } = app;
+      const { status } = order.refunds.at(-1) ?? { status: 'completed' };
+      return { requested: text.operatorRefundRequested(words), refused: text.operatorRefundRefused }[status] ?? text.refundDone(words);
     };
     draw();
     byId('polite').textContent = now.outcome();
@@ -52,7 +58,7 @@ function draw() {
   byId('cases').setAttribute('aria-busy', String(!now.answered));
   keepFocus(byId('cases'), () => place(byId('cases'), now.orders.map(row)));
   byId('calm').hidden = !now.answered || now.orders.length > 0;
-  byId('more').hidden = now.next === null;
+  byId('more').hidden = now.next === null || now.pages === MOST_PAGES;
   keepFocus(byId('case'), drawCase);
 }
 
@@ -66,7 +72,7 @@ function keepFocus(box, redraw) {
 function headline(order) {
   const { text } = app;
   if (!order.attention) return text.statuses[order.status] ?? order.status;
-  return text.attentionCodes[order.attention.code] ?? text.undecided;
+  return text.attentionCodes[order.attention.code] ?? text.needsLook;
 }
 
 function row(order) {
@@ -129,16 +135,34 @@ function actions(order) {
   const box = element('div', 'case-actions');
   // What looks the same for two orders is not the same.
   box.dataset.orderId = order.orderId;
-  const retry = button('tk-main', text.retry, () => act(async () => admin.retryOrder(order.orderId), () => text.retried));
+  const retry = button('tk-main', text.retry, () => act(async () => admin.retryOrder(order.orderId), lookedAgain));
   retry.dataset.focus = 'retry';
   retry.disabled = now.busy;
   const refund = button('tk-plain', text.operatorRefund, () => dialog.open(now.order));
   refund.dataset.focus = 'refund';
   refund.disabled = now.busy || !order.tickets.some(({ status }) => status === 'valid');
+  const settle = button('tk-plain', text.settle, () => act(async () => admin.settleOrder(order.orderId), () => text.settled));
+  settle.dataset.focus = 'settle';
+  settle.disabled = now.busy;
+  settle.hidden = !canBeSettled(order);
   const outcome = element('p', 'outcome', now.outcome ? now.outcome() : '');
   outcome.setAttribute('role', 'status');
-  box.append(retry, refund, element('p', 'panel-detail', text.retryDetail), outcome);
+  box.append(retry, refund, settle, element('p', 'panel-detail', settle.hidden ? text.retryDetail : text.settleDetail), outcome);
   return box;
+}
+
+/** Whether something of an order is still under way. */
+const isOpen = ({ status, refunds }) => ['pending', 'confirming'].includes(status) || refunds.some((refund) => refund.status === 'requested');
+
+/** Whether its mark may be taken away by hand. */
+const canBeSettled = (order) => !isOpen(order) && MARKS_THAT_STAY.includes(order.attention?.code);
+
+/** What came of looking again. */
+function lookedAgain() {
+  const { text } = app;
+  const { order } = now;
+  if (order.attention) return text.retriedSame;
+  return isOpen(order) ? text.retriedOpen : text.retriedDone;
 }
 
 function bought(order) {
@@ -242,9 +266,9 @@ async function read() {
   if (admin === null) return;
   const mine = (session += 1);
   try {
-    const list = await admin.attention();
+    const list = await attention();
     if (mine !== session) return;
-    Object.assign(now, { orders: list.orders, next: list.next, answered: true, stale: false });
+    Object.assign(now, { ...list, answered: true, stale: false });
     await readOpen(mine);
     if (mine !== session) return;
   } catch (refused) {
@@ -271,17 +295,21 @@ async function readOpen(mine) {
   }
 }
 
-async function more() {
-  try {
-    const list = await admin.attention(now.next);
-    now.orders = [...now.orders, ...list.orders];
-    now.next = list.next;
-    // The next reading would make the list short again.
-    clearTimeout(timer);
-  } catch {
-    now.stale = true;
+/** As many pages of the list as are shown. */
+async function attention() {
+  const orders = [];
+  let next = null;
+  for (let page = 0; page < now.pages && (page === 0 || next !== null); page += 1) {
+    const list = await admin.attention(next);
+    orders.push(...list.orders);
+    next = list.next;
   }
-  draw();
+  return { orders, next };
+}
+
+function more() {
+  now.pages = Math.min(now.pages + 1, MOST_PAGES);
+  return read();
 }
 
 function signIn(key) {

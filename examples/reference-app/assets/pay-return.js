@@ -7,7 +7,7 @@
 
 import { drawInLanguage } from './app.js';
 import { PurchaseProblem } from './purchase-client.js';
-import { app, button, checkoutPath, client, eventOf, failureWords, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText } from './purchase.js';
+import { app, button, checkoutPath, client, eventOf, failureWords, isOver, learnEvents, link, localized, money, place, problemWords, seatLine, seatsPath, setText } from './purchase.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 8_000;
@@ -17,7 +17,7 @@ const GAVE_UP = ['userCanceled', 'PAY_PROCESS_CANCELED', 'USER_CANCEL'];
 /** Tickets that are not good any more. */
 const GIVEN_BACK = ['refunding', 'refunded'];
 /** Refusals of which the order says more. */
-const DECIDED_BY_ORDER = ['paymentDeclined', 'orderState'];
+const DECIDED_BY_ORDER = ['paymentDeclined', 'orderState', 'holdEnded'];
 /** States of an order in which its payment came to something. */
 const DECIDED = ['confirming', 'paid', 'partiallyRefunded', 'refunded', 'failed'];
 
@@ -122,7 +122,11 @@ function take(order) {
     case 'failed':
       now.failure = order.failure ?? now.failure;
       // Charged after all: that goes back, by an operator's hand if the provider refuses.
-      settle(order.refunds.length > 0 ? 'givingBack' : 'declined');
+      if (order.refunds.length > 0) settle('givingBack');
+      else if (isOver(now.failure)) {
+        now.problem = now.failure.code;
+        settle('problem');
+      } else settle('declined');
       break;
     case 'refunded':
       settle('refunded');

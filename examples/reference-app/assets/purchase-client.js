@@ -18,8 +18,9 @@ export class PurchaseProblem extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** Whether the same call may well succeed in a moment. */
+  /** Whether the same call may well succeed in a moment: not where what is stored does not fit together. */
   get passes() {
+    if (this.code === 'fault') return false;
     return this.status === 0 || this.status >= 500 || this.status === 429 || this.code === 'stillRunning';
   }
 }
@@ -61,7 +62,8 @@ export class PurchaseClient {
       this.#refund = null;
       return order;
     } catch (problem) {
-      if (!problem.passes) this.#refund = null;
+      // After a fault nobody knows what was done: the same press asks for the same.
+      if (!problem.passes && problem.code !== 'fault') this.#refund = null;
       throw problem;
     }
   }

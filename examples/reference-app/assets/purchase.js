@@ -24,8 +24,13 @@ export function problemWords(code) {
 /** Why a payment did not come about: our words where we have them, otherwise the provider's. */
 export function failureWords(failure) {
   if (!failure) return '';
-  return app.text.failures[failure.code] ?? (failure.message ? app.text.providerSays(failure.message) : '');
+  const { failures, problems, providerSays } = app.text;
+  const own = failures[failure.code] ?? (isOver(failure) ? problems[failure.code].join('. ') : null);
+  return own ?? (failure.message ? providerSays(failure.message) : '');
 }
+
+/** Whether a payment did not come about because the seats cannot be had any more: no other card helps. */
+export const isOver = (failure) => ['holdEnded', 'seatsTaken', 'salesChanged'].includes(failure?.code);
 
 // Events and seats --------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 //! All routes of the service, by role. Each one's access rule is written beside it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use crate::args::Role;
 use crate::auth::{GuestState, guest};
 use crate::demo::Crowd;
+use crate::events::Listing;
 use crate::limits::{Gate, Limit};
 use crate::operator::{VisitorState, visitors};
 use crate::proxies::Proxies;
@@ -45,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) sandbox: Option<Sandbox>,
     /// The payment window of Toss Payments, if buyers pay there.
     pub(crate) toss_window: Option<TossWindow>,
+    /// How long a request that moves money has its idempotency key for itself.
+    pub(crate) request_lease: Duration,
     /// What this process does.
     pub(crate) role: Role,
     /// The operator's key.
@@ -120,8 +124,8 @@ fn for_visitors(parts: &Parts) -> Router {
     // Holds and the seat page check the admission by themselves.
     let inner_door = ticketon_queue::guard::Guard::new(queue).waiting_page("/wait/{event_id}");
     let shop = ticketon_axum::routes_of(ShopHttp::new(&parts.seats, inner_door.clone()));
-    let purchases =
-        ticketon_axum::routes_of(PurchaseHttp::new(&parts.purchases, inner_door.clone()));
+    let purchases = PurchaseHttp::new(&parts.purchases, inner_door.clone());
+    let purchases = ticketon_axum::routes_of(purchases.request_lease(parts.request_lease));
     let seat_page = SeatPage::new(inner_door)
         .title(events::title)
         .next_url("/checkout/{event_id}/{hold_id}");
@@ -137,6 +141,10 @@ fn for_visitors(parts: &Parts) -> Router {
     let purchases = purchases
         .merge(payments)
         .route_layer(middleware::from_fn_with_state(purchase_gate, limits::each));
+    let listing = Listing {
+        seats: parts.seats.clone(),
+        demo: parts.crowd.is_some(),
+    };
     // Whoever is admitted to the event of the path.
     pages::door(&parts.seats)
         .route_layer(door)
@@ -149,7 +157,7 @@ fn for_visitors(parts: &Parts) -> Router {
         .merge(waiting)
         // Anybody.
         .merge(ticketon_axum::routes_of(page))
-        .merge(pages::public(parts.toss_window.clone()))
+        .merge(pages::public(&listing, parts.toss_window.clone()))
         .route("/auth/guest", guests_are_made)
         .layer(GuestIdentity::new(guests).recognize_only())
 }

@@ -133,6 +133,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Make the tables of the database, or bring them up to date.
     Migrate,
+    /// Print the public halves of the keys that sign tickets: with them a gate checks tickets by itself.
+    TicketKeys,
     /// Look at the audit of orders, or seal it.
     #[command(subcommand)]
     Audit(AuditCommand),

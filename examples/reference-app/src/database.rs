@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use ticketon_domain::adapter::sql::SqlStore;
-use ticketon_domain::purchase::TicketKeys;
+use ticketon_domain::purchase::{TicketKeys, TicketPublicKeys};
 use ticketon_queue::id::random_bytes;
 
 use crate::args::Secret;
@@ -44,7 +44,8 @@ pub(crate) struct DatabaseArgs {
         long,
         env = "TICKETON_TICKET_KEYS",
         hide_env_values = true,
-        value_name = "KEYS"
+        value_name = "KEYS",
+        global = true
     )]
     pub(crate) ticket_keys: Option<Secret>,
 }
@@ -154,6 +155,18 @@ impl DatabaseArgs {
         let keys = text.parse();
         keys.map(Some)
             .map_err(|error| format!("the ticket keys in {}: {error}", path.display()))
+    }
+
+    /// The public halves of the keys that sign tickets.
+    ///
+    /// # Errors
+    /// Like [`keys`](Self::keys), and when tickets are signed with keys that nobody else knows.
+    pub(crate) fn public_keys(&self) -> Result<TicketPublicKeys, String> {
+        self.check_keys()?;
+        let keys = self.keys()?.ok_or(
+            "a database in memory has its tickets signed with keys of its process alone: give --ticket-keys (TICKETON_TICKET_KEYS)",
+        )?;
+        Ok(keys.public().clone())
     }
 
     /// The keys that sign guests and admissions beside the file, as `id:base64`, made at the first start: who bought as a

@@ -65,6 +65,10 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(Command::Outbox(command)) = &args.command {
         return outbox::run(command, &args.database).await;
     }
+    if let Some(Command::TicketKeys) = &args.command {
+        println!("{}", args.database.public_keys()?);
+        return Ok(());
+    }
     args.database.check_keys()?;
     let bus = args.kafka.bus()?;
     let metrics = telemetry::start_metrics()?;
@@ -134,6 +138,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         relay: Arc::clone(&relay),
         sandbox: payments.sandbox,
         toss_window: payments.window,
+        request_lease: args.payments.request_lease(),
         role: args.role,
         admin_token,
         secure_cookies: args.secure_cookies,

@@ -11,7 +11,7 @@ use ticketon_queue::EventId;
 use ticketon_queue::http::{Body, Code, Problem as CoreProblem, percent_encode};
 use ticketon_queue::page::{file, fill, html};
 
-use crate::events;
+use crate::events::{self, Listing};
 use crate::toss_window::TossWindow;
 
 /// The files under `/assets/`.
@@ -74,11 +74,13 @@ const TICKETS_WORKER: (&str, &[u8]) = (
 );
 
 /// Pages that anybody may read. The checkout opens the payment window, if there is one.
-pub(crate) fn public(toss_window: Option<TossWindow>) -> Router {
-    let checkout = get(checkout).with_state(toss_window);
+pub(crate) fn public(listing: &Listing, toss_window: Option<TossWindow>) -> Router {
+    let checkout = get(checkout).with_state((listing.clone(), toss_window));
+    let event = get(event).with_state(listing.clone());
+    let listed = get(listed).with_state(listing.clone());
     Router::new()
         .route("/", fixed(HOME))
-        .route("/e/{event_id}", get(event))
+        .route("/e/{event_id}", event)
         // What they show, they ask for by calls, each of which has its own rule.
         .route("/checkout/{event_id}/{hold_id}", checkout)
         .route("/pay/return", fixed(PAY_RETURN))
@@ -98,7 +100,7 @@ pub(crate) fn public(toss_window: Option<TossWindow>) -> Router {
             "/assets/{asset}",
             get(|Path(name): Path<String>, headers: HeaderMap| async move { asset(&headers, &name) }),
         )
-        .route("/demo/events", get(|| async { Json(events::list()) }))
+        .route("/demo/events", listed)
 }
 
 /// The door; the guard stands before it. Where the event has seats, it leads on to them.
@@ -108,13 +110,16 @@ pub(crate) fn door(seats: &Seats) -> Router {
         .with_state(seats.clone())
 }
 
-async fn enter(State(seats): State<Seats>, id: Path<String>) -> Response {
-    if let Ok(event) = EventId::new(id.as_str())
-        && seats.event(&event).await.is_ok()
-    {
+async fn enter(State(seats): State<Seats>, Path(id): Path<String>) -> Response {
+    let event = match EventId::new(id) {
+        Ok(event) => event,
+        Err(error) => return Problem(CoreProblem::from(&error)).into_response(),
+    };
+    if seats.event(&event).await.is_ok() {
         return Redirect::to(&format!("/seats/{}", percent_encode(event.as_str()))).into_response();
     }
-    page(DOOR, id).await
+    let title = events::english_title(&event);
+    into_response(filled(DOOR, &event, &title, &[]))
 }
 
 /// A page that is the same for everybody.
@@ -122,49 +127,57 @@ fn fixed(page: &'static str) -> MethodRouter {
     get(move || async move { into_response(html(page.to_owned())) })
 }
 
-async fn event(id: Path<String>) -> Response {
-    page(EVENT, id).await
+async fn event(State(listing): State<Listing>, Path(id): Path<String>) -> Response {
+    let filled = match known(&listing, id).await {
+        Ok((event, title)) => filled(EVENT, &event, &title, &[]),
+        Err(problem) => return problem.into_response(),
+    };
+    into_response(filled)
+}
+
+/// An event of the path, and what it is called.
+async fn known(listing: &Listing, id: String) -> Result<(EventId, String), Problem> {
+    let event = EventId::new(id).map_err(|error| Problem(CoreProblem::from(&error)))?;
+    let title = listing.english_title(&event).await;
+    Ok((event, title))
+}
+
+/// The events on sale.
+async fn listed(State(listing): State<Listing>) -> Response {
+    match listing.list().await {
+        Ok(listed) => Json(listed).into_response(),
+        Err(error) => Problem(error.into()).into_response(),
+    }
 }
 
 /// The checkout of a hold, which is looked for when the page makes its order.
 async fn checkout(
-    State(window): State<Option<TossWindow>>,
+    State((listing, window)): State<(Listing, Option<TossWindow>)>,
     Path((event, hold)): Path<(String, String)>,
 ) -> Response {
     let script = window.as_ref().map_or("", TossWindow::script);
-    match filled(
-        CHECKOUT,
-        event,
-        &[("hold_id", &hold), ("toss_script", script)],
-    ) {
-        Ok(mut page) => {
-            if let Some(window) = window {
-                window.allow(&mut page);
-            }
-            into_response(page)
-        }
-        Err(problem) => problem.into_response(),
+    let (event, title) = match known(&listing, event).await {
+        Ok(known) => known,
+        Err(problem) => return problem.into_response(),
+    };
+    let more = [("hold_id", hold.as_str()), ("toss_script", script)];
+    let mut page = filled(CHECKOUT, &event, &title, &more);
+    if let Some(window) = window {
+        window.allow(&mut page);
     }
-}
-
-async fn page(template: &str, Path(id): Path<String>) -> Response {
-    filled(template, id, &[]).map_or_else(Problem::into_response, into_response)
+    into_response(page)
 }
 
 /// A page of an event.
 fn filled(
     template: &str,
-    event: String,
+    event: &EventId,
+    title: &str,
     more: &[(&str, &str)],
-) -> Result<http::Response<Body>, Problem> {
-    let event = EventId::new(event).map_err(|error| Problem(CoreProblem::from(&error)))?;
-    let title = events::english_title(&event);
-    let mut values = vec![
-        ("event_id", event.as_str()),
-        ("event_title", title.as_str()),
-    ];
+) -> http::Response<Body> {
+    let mut values = vec![("event_id", event.as_str()), ("event_title", title)];
     values.extend(more);
-    Ok(html(fill(template, &values)))
+    html(fill(template, &values))
 }
 
 fn asset(headers: &HeaderMap, name: &str) -> Response {

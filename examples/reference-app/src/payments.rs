@@ -1,6 +1,7 @@
 //! Who takes the money: the sandbox by default, or Toss Payments.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ticketon_domain::adapter::sandbox::Sandbox;
@@ -68,12 +69,22 @@ pub(crate) struct PaymentArgs {
     #[arg(long, env = "TICKETON_TOSS_PAY_URL", value_name = "URL")]
     pub(crate) toss_pay_url: Option<String>,
 
+    /// The language of Toss's messages for people: en-US or ko-KR. The pages have words of their own for what happens often.
+    #[arg(
+        long,
+        env = "TICKETON_TOSS_LANGUAGE",
+        default_value = "en-US",
+        value_parser = ["en-US", "ko-KR"],
+        value_name = "LANGUAGE"
+    )]
+    pub(crate) toss_language: String,
+
     /// How long a payment's answer is waited for, in seconds.
     #[arg(long, env = "TICKETON_TOSS_TIMEOUT", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=120), value_name = "SECONDS")]
     pub(crate) toss_timeout: u64,
 
     /// How long a process that pays an order has it for itself before another takes it up, in seconds; longer than the
-    /// provider's time-out.
+    /// provider's time-out: each call of the provider has one.
     #[arg(long, env = "TICKETON_PAYMENT_LEASE", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600), value_name = "SECONDS")]
     pub(crate) payment_lease: u64,
 }
@@ -103,6 +114,11 @@ impl PaymentArgs {
         Ok(())
     }
 
+    /// How long a request has its idempotency key for itself: it is given up a little before.
+    pub(crate) fn request_lease(&self) -> Duration {
+        Duration::from_secs(60.max(2 * self.toss_timeout))
+    }
+
     /// Who takes the money.
     ///
     /// # Errors
@@ -124,7 +140,8 @@ impl PaymentArgs {
                 let window = self.toss_window()?;
                 let mut toss = TossPayments::builder(key.expose())
                     .base_url(&self.toss_url)
-                    .read_timeout(std::time::Duration::from_secs(self.toss_timeout));
+                    .language(&self.toss_language)
+                    .read_timeout(Duration::from_secs(self.toss_timeout));
                 if let Some(key) = &self.toss_client_key {
                     toss = toss.client_key(key);
                 }
@@ -182,7 +199,7 @@ impl PaymentArgs {
             Arc::clone(&payments.provider),
         )
         .queue(queue)
-        .lease(std::time::Duration::from_secs(self.payment_lease))
+        .lease(Duration::from_secs(self.payment_lease))
         .wakes(wake.clone());
         if let Some(keys) = keys {
             purchases = purchases.ticket_keys(keys);
