@@ -24,6 +24,7 @@ mod provider;
 pub mod report;
 mod shop;
 mod story;
+mod strangers;
 mod world;
 
 use std::sync::Arc;

@@ -88,6 +88,13 @@ pub struct Line {
     pub lost_after_cut: u64,
     /// People who met a fault that did not end.
     pub faults_met: u64,
+    /// Tokens that were tampered with, foreign, another person's, another event's, too old or from the future, and were
+    /// refused.
+    pub wrong_tokens_refused: u64,
+    /// Such tokens that opened.
+    pub wrong_tokens_taken: u64,
+    /// People's own tokens that opened.
+    pub right_tokens_taken: u64,
 }
 
 /// The seat map.
@@ -199,6 +206,10 @@ pub struct Told {
     pub entered: u64,
     /// Tickets by which two came in.
     pub entered_twice: u64,
+    /// Calls about what is not theirs, without effect: orders of others, operators' calls.
+    pub doors_closed: u64,
+    /// Such calls that were answered, or after which the order was another.
+    pub doors_opened: u64,
 }
 
 /// The outbox and its consumer.

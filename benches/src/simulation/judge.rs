@@ -1,7 +1,7 @@
-//! The verdict: every promise that a sale can put to the test, by the evidence alone.
+//! The verdict on every promise, by the evidence alone.
 //!
 //! Pure: the same evidence has the same verdict. A promise that nothing put to the test did not hold: it was not shown, and
-//! that is no success. What a sale cannot show is not judged here: tokens (Q6) and access (A2) have tests of their own.
+//! that is no success.
 
 mod line;
 mod orders;
@@ -64,6 +64,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
         line::nobody_vanished(line),
         line::one_place(line),
         line::rate(line),
+        line::tokens(line),
         line::progress(line),
         line::crashes(line),
         seats::all_or_none(&evidence.map),
@@ -77,6 +78,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
         orders::same_answers(&evidence.told),
         orders::events(evidence),
         orders::audit(evidence),
+        orders::access(&evidence.told),
         faults(evidence),
     ]
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use ticketon_domain::adapter::sql::SqlStore;
 use ticketon_domain::audit::Sealer;
-use ticketon_domain::http::PurchaseHttp;
+use ticketon_domain::http::{PurchaseAdminHttp, PurchaseHttp};
 use ticketon_domain::outbox::{Relay, Wake};
 use ticketon_domain::purchase::Purchases;
 use ticketon_domain::seat::Seats;
 use ticketon_queue::WaitingQueue;
+use ticketon_queue::http::AdminToken;
 use tokio::runtime::{Builder, Runtime};
 
 use super::diary::locked;
@@ -31,6 +32,7 @@ pub(super) struct App {
     pub(super) seats: Seats,
     pub(super) purchases: Purchases,
     pub(super) http: PurchaseHttp,
+    pub(super) admin: PurchaseAdminHttp,
     relay: Arc<Relay>,
     sealer: Arc<Sealer>,
 }
@@ -68,7 +70,9 @@ impl App {
             .wake(wake)
             .lease(SHARD_LEASE)
             .start();
+        let token = AdminToken::new("the-operators-own-token")?;
         Ok(Self {
+            admin: PurchaseAdminHttp::new(&purchases, token),
             http: PurchaseHttp::new(&purchases, &queue).request_lease(REQUEST_LEASE),
             queue,
             seats,

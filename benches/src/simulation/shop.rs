@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use ticketon_domain::seat::{HoldSeats, Outcome, Refusal, SeatHold, SeatState, SeatsError};
 use ticketon_domain::venue::SeatIndex;
-use ticketon_queue::{Clock as _, SystemClock, UserId};
+use ticketon_queue::{Clock as _, SystemClock};
 
 use super::diary::{Step, add};
 use super::person::{Exit, Habit, Person, Wish};
 use super::story::Visitor;
+use super::strangers;
 use super::world::World;
 
 /// What came of choosing.
@@ -45,7 +46,8 @@ pub(super) async fn choose(
     if let Shopped::Held(hold) = &shopped
         && person.dice.per_mille(100)
     {
-        somebody_else_tries(world, visitor, hold, home).await;
+        strangers::want_a_hold(world, visitor, hold, home).await;
+        strangers::come_to_the_door(world, visitor, hold, home).await;
     }
     match (&shopped, person.exit) {
         (Shopped::Held(hold), Some(Exit::Hold)) => {
@@ -62,32 +64,6 @@ pub(super) async fn choose(
             Shopped::LetGo
         }
         _ => shopped,
-    }
-}
-
-/// Somebody who knows the hold's id, and not more, wants to have its seats, or to have them free.
-async fn somebody_else_tries(world: &Arc<World>, visitor: &Visitor, hold: &SeatHold, home: usize) {
-    let thief = UserId::new(format!("{}-not", visitor.user));
-    let thief = Visitor {
-        user: thief.unwrap_or_else(|error| panic!("{error}")),
-        ..visitor.clone()
-    };
-    let tried = world.ask(home, |app| {
-        let (thief, id) = (thief.clone(), hold.id);
-        async move {
-            let released = app.seats.release(&thief, id).await;
-            let extended = app.seats.extend(&thief, id).await;
-            let ordered = app.purchases.initiate(&thief, id).await;
-            let was_done = |outcome| matches!(outcome, Ok(Outcome::Done(_)));
-            [was_done(released), was_done(extended), ordered.is_ok()]
-        }
-    });
-    for served in tried.await.into_iter().flatten() {
-        add(if served {
-            &world.diary.counters.strangers_served
-        } else {
-            &world.diary.counters.strangers_refused
-        });
     }
 }
 

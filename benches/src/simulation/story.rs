@@ -11,6 +11,7 @@ use super::line::{self, Waited};
 use super::pay::{self, Bought};
 use super::person::{After, Exit, Person};
 use super::shop::{self, Shopped};
+use super::strangers;
 use super::world::World;
 
 /// Somebody who was let in.
@@ -132,6 +133,9 @@ async fn after(
     let Some(first) = order.tickets.first() else {
         return Ending::Bought;
     };
+    if person.dice.per_mille(100) {
+        strangers::want_an_order(world, visitor, order, home).await;
+    }
     match person.after {
         After::Keep => Ending::Bought,
         After::Return => {

@@ -92,6 +92,9 @@ async fn line(world: &World, moments: &[Moment]) -> Line {
         found_again: count(&counters.found_again),
         lost_after_cut: count(&counters.lost_after_cut),
         faults_met: endings.get(&Ending::Fault).copied().unwrap_or(0),
+        wrong_tokens_refused: counters.wrong_tokens_refused.load(Ordering::Relaxed),
+        wrong_tokens_taken: counters.wrong_tokens_taken.load(Ordering::Relaxed),
+        right_tokens_taken: counters.right_tokens_taken.load(Ordering::Relaxed),
         ..Line::default()
     };
     // A lease that ran out is neither active nor counted as expired until the next tick: then it is asked again.
@@ -357,6 +360,8 @@ fn told(diary: &Diary) -> Told {
         haggled_taken: count(&counters.haggled_taken),
         entered: count(&counters.entered),
         entered_twice: count(&counters.entered_twice),
+        doors_closed: count(&counters.doors_closed),
+        doors_opened: count(&counters.doors_opened),
     }
 }
 

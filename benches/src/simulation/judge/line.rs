@@ -53,6 +53,21 @@ fn most_at_once(admissions: &[Admitted]) -> u64 {
     u64::try_from(most).unwrap_or(0)
 }
 
+pub(super) fn tokens(line: &Line) -> Verdict {
+    let mut case = Case::of(
+        "Q6",
+        "a token opens only its event, for its user, while its lease lives",
+    );
+    case.never(line.wrong_tokens_taken, "wrong tokens opened");
+    case.needs(line.wrong_tokens_refused, "wrong token at the door");
+    case.needs(line.right_tokens_taken, "token that opened");
+    case.close(format!(
+        "{} opened; {} that were missing, tampered with, foreign, of others, of another event, too old or from the future did not",
+        number(line.right_tokens_taken),
+        number(line.wrong_tokens_refused)
+    ))
+}
+
 pub(super) fn order(line: &Line) -> Verdict {
     let mut case = Case::of("Q2", "people are let in in the order of the line");
     let mut lanes: BTreeMap<&str, Vec<&Admitted>> = BTreeMap::new();
@@ -257,6 +272,8 @@ mod tests {
             joined_twice: 1,
             cut: 3,
             found_again: 2,
+            wrong_tokens_refused: 9,
+            right_tokens_taken: 1,
             shares: vec![("general".to_owned(), 3, 90), ("fanclub".to_owned(), 1, 30)],
             ..Line::default()
         }
@@ -271,6 +288,7 @@ mod tests {
             nobody_vanished(&line),
             one_place(&line),
             rate(&line),
+            tokens(&line),
             progress(&line),
             crashes(&line),
         ] {
@@ -293,6 +311,7 @@ mod tests {
         assert!(broken(|line| line.second_places = 1, one_place));
         assert!(broken(|line| line.admissions[2].at_ms = 99, rate));
         assert!(broken(|line| line.longest_stall_ms = 5_000, progress));
+        assert!(broken(|line| line.wrong_tokens_taken = 1, tokens));
         assert!(broken(|line| line.faults_met = 1, crashes));
         assert!(broken(|line| line.lost_after_cut = 1, crashes));
         assert!(broken(|line| line.shares[1].2 = 70, order));

@@ -162,6 +162,19 @@ pub(super) fn same_answers(told: &Told) -> Verdict {
     ))
 }
 
+pub(super) fn access(told: &Told) -> Verdict {
+    let mut case = Case::of("A2", "who may not call changes nothing");
+    case.never(
+        told.doors_opened,
+        "calls about what is not theirs were answered, or had an effect",
+    );
+    case.needs(told.doors_closed, "call about what is somebody else's");
+    case.close(format!(
+        "{} calls about orders of others and of operators refused, without effect",
+        number(told.doors_closed)
+    ))
+}
+
 pub(super) fn events(evidence: &Evidence) -> Verdict {
     let mut case = Case::of("P5", "every event is delivered, in the order of its order");
     let outbox = &evidence.outbox;
@@ -221,4 +234,20 @@ pub(super) fn audit(evidence: &Evidence) -> Verdict {
         number(audit.checkpoints),
         number(rebuilt.orders)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[test]
+    fn a_door_that_opens_is_noticed() {
+        let mut told = Told::default();
+        assert_eq!(access(&told).outcome, Outcome::NotShown);
+        told.doors_closed = 20;
+        assert!(access(&told).held());
+        told.doors_opened = 1;
+        assert_eq!(access(&told).outcome, Outcome::Broken);
+    }
 }
