@@ -378,3 +378,25 @@ async fn unguarded_a_bank_charges_twice() {
             .is_ok()
     );
 }
+
+/// Somebody's hold is lost with the map while its order may be charged; somebody else buys its seat from a later hold and
+/// gives it back. Then the first order is paid after all: the map takes that for the late message of an old sale.
+#[tokio::test]
+async fn a_sale_of_a_lost_hold_counts_after_others_gave_the_seat_back() {
+    let lost = SandboxOutcome::LoseAnswer;
+    let steps = [
+        well(Deed::Hold(3, 1, 1)),
+        well(Deed::Initiate(2)),
+        Step::Do(0, Deed::Hold(0, 1, 1), None, true),
+        Step::Rebuild(0),
+        well(Deed::Initiate(0)),
+        well(Deed::Pay(0, lost)),
+        well(Deed::Hold(0, 9, 1)),
+        well(Deed::Refund(2, 1, true)),
+        well(Deed::Initiate(0)),
+        Step::Do(0, Deed::Pay(14, lost), Some((2, Fault::Lose)), false),
+    ];
+    let met = ShopBench::of_the_model().live(&steps).await;
+    let met = met.unwrap_or_else(|broken| panic!("{}", broken.why));
+    assert_eq!((met.paid, met.refunded), (1, 1), "{met:?}");
+}

@@ -9,6 +9,7 @@ mod stage;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, MySqlConnection};
 use stage::{DECIDED, Stage};
 use ticketon_tests::{AppProcess, eventually};
 
@@ -211,6 +212,65 @@ async fn a_process_that_stands_still_is_taken_over_and_changes_nothing_when_it_w
     stage.settled(&app).await;
     assert_eq!(stage.order(&app, &sale).await.unwrap(), order);
     app.terminate();
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_in_a_transaction_keeps_no_rows_from_the_others() {
+    let stage = Stage::open().await;
+    let one = stage.process().await;
+    stage.put_on_sale(&one).await;
+    let other = stage.process().await;
+    let sale = stage.sale(&one).await;
+    let mut rows = MySqlConnection::connect(&stage.database_url).await.unwrap();
+    let patient = "SET SESSION innodb_lock_wait_timeout = 40";
+    let lock = "SELECT id FROM orders FOR UPDATE";
+    for statement in [patient, "BEGIN", lock] {
+        rows.execute(statement).await.unwrap();
+    }
+    let transactions = async |state: &str| {
+        // Who looks more often sees what was there at the last look.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let sql = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state =";
+        let count = stage.database.sql(&format!("{sql} '{state}'")).await;
+        count.parse::<u64>().unwrap()
+    };
+    let stands_still = async {
+        eventually(DECIDED, async || transactions("LOCK WAIT").await == 1).await;
+        rustix::process::kill_process(pid(&one), rustix::process::Signal::STOP).unwrap();
+        rows.execute("ROLLBACK").await.unwrap();
+        // It has the row now, and does not know.
+        eventually(DECIDED, async || transactions("LOCK WAIT").await == 0).await;
+        assert_eq!(transactions("RUNNING").await, 1);
+        for statement in ["BEGIN", lock, "ROLLBACK"] {
+            rows.execute(statement).await.unwrap();
+        }
+        let paid = stage.confirm(&other, &sale, "other").await.unwrap();
+        rustix::process::kill_process(pid(&one), rustix::process::Signal::CONT).unwrap();
+        paid.is(200).json()
+    };
+    let (answered, paid) = tokio::join!(stage.confirm(&one, &sale, "pay"), stands_still);
+    assert_eq!(paid["status"], "paid", "{paid}");
+    // It was away for longer than a call may take; asked again, it knows.
+    let answered = answered.unwrap();
+    assert!(
+        [200, 503].contains(&answered.status),
+        "{}: {}",
+        answered.status,
+        answered.body
+    );
+    let again = eventually(DECIDED, async || {
+        let again = stage.confirm(&one, &sale, "pay").await?;
+        if again.status == 200 {
+            Ok(again.json())
+        } else {
+            Err(again.body)
+        }
+    })
+    .await;
+    assert_eq!(again["tickets"], paid["tickets"]);
+    assert_eq!(stage.ledger(&sale).await.charges, 1);
+    stage.check(&sale, &paid).await;
+    stage.settled(&other).await;
 }
 
 #[tokio::test]

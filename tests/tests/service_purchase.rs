@@ -23,6 +23,8 @@ mod operator;
 mod person;
 #[path = "service_purchase/production.rs"]
 mod production;
+#[path = "service_purchase/replica.rs"]
+mod replica;
 #[path = "service_purchase/returning.rs"]
 mod returning;
 #[path = "service_purchase/shopper.rs"]

@@ -172,6 +172,8 @@ impl Life {
         let mut quiet = false;
         for _ in 0..MOVES {
             self.drive().await;
+            // What ends from here on may leave something for the next round.
+            let rests = self.running.is_empty();
             if !matches!(shop.maps.head(&shop.event).await, Ok(Mapped::Ready(_))) {
                 let rebuilt = shop.processes[0].seats.rebuild(&shop.event).await;
                 rebuilt.map_err(|error| format!("the map cannot be built: {error}"))?;
@@ -188,7 +190,7 @@ impl Life {
             self.drive().await;
             let due = shop.books.due(i64::MAX, 1).await;
             let due = due.map_err(|error| error.to_string())?;
-            if due.is_empty() && heard && self.running.is_empty() {
+            if rests && due.is_empty() && heard {
                 quiet = true;
                 break;
             }

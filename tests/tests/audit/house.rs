@@ -161,7 +161,14 @@ impl House {
     /// The n-th ticket's holder comes in: one entry more.
     pub(crate) async fn used(&self, order: &OrderRecord, ticket: usize) -> OrderRecord {
         let ticket = order.order.tickets[ticket].id;
-        self.done(order, &Command::CheckIn { ticket }).await
+        self.done(
+            order,
+            &Command::CheckIn {
+                ticket,
+                request: None,
+            },
+        )
+        .await
     }
 
     pub(crate) async fn seal(&self) -> Sealed {

@@ -130,7 +130,10 @@ fn command(record: &OrderRecord, now_ms: i64, dice: &mut Dice) -> Command {
         OrderState::Paid | OrderState::PartiallyRefunded => {
             let ticket = *dice.one_of(&tickets);
             let by = (dice.below(2) == 0).then_some(user);
-            choices.push(Command::CheckIn { ticket });
+            choices.push(Command::CheckIn {
+                ticket,
+                request: None,
+            });
             let some = if dice.below(3) == 0 {
                 Vec::new()
             } else {

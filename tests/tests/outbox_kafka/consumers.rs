@@ -222,29 +222,38 @@ async fn a_handler_that_takes_longer_than_the_group_waits_keeps_its_event() {
 
 #[tokio::test]
 async fn a_handler_whose_partition_goes_to_another_member_is_dropped_and_none_acts_beside_it() {
+    // All partitions are shared out anew when a member comes. The broker of these tests does not always do that on a busy
+    // machine: then another has the chance.
+    for _ in 0..4 {
+        if a_partition_goes_to_another_member().await {
+            return;
+        }
+    }
+    panic!("no broker gives the event to anybody else");
+}
+
+/// Whether it did; what is promised of it is checked then.
+async fn a_partition_goes_to_another_member() -> bool {
     let outbox = Outbox::new(Kind::Sqlite).await;
     let broker = broker().await;
     let slow = Slow::new();
-    let first = impatient(&broker, &outbox, &slow);
+    let mut members = vec![impatient(&broker, &outbox, &slow)];
     publish(&broker, &[(1, 1), (1, 2)]).await;
     eventually(SOON, || async { slow.begun() == 1 }).await;
-    // All partitions are shared out anew when a member comes, and whoever has this one is given its event. A broker on a
-    // busy machine may lose a member on the way: then another comes.
-    let mut others = Vec::new();
-    while slow.begun() < 2 && others.len() < 6 {
-        others.push(impatient(&broker, &outbox, &slow));
+    while slow.begun() < 2 && members.len() < 4 {
+        members.push(impatient(&broker, &outbox, &slow));
         eventually_within(Duration::from_secs(15), || slow.begun() >= 2).await;
     }
-    assert!(slow.begun() >= 2, "nobody is given the event");
+    let is_moved = slow.begun() >= 2;
     assert_eq!(slow.ended.load(Ordering::SeqCst), 0);
     slow.go_on.send_replace(true);
     eventually(SOON, || async { slow.ended.load(Ordering::SeqCst) == 2 }).await;
     assert_eq!(slow.most.load(Ordering::SeqCst), 1, "two acted at once");
-    first.shutdown().await;
-    for other in others {
-        other.shutdown().await;
+    for member in members {
+        member.shutdown().await;
     }
     assert_eq!(slow.ended.load(Ordering::SeqCst), 2);
+    is_moved
 }
 
 /// Whether it becomes true within this time.

@@ -152,6 +152,7 @@ impl<'a> World<'a> {
             None => call,
             Some("Initiate") => call.json(&json!({"eventId": "walk", "holdId": self.hold["id"]})),
             Some("Confirm") => call.json(&confirm_body(&self.to_confirm, &self.payment)),
+            Some("Retry") => call.json(&json!({})),
             Some("Refund") => call.json(&json!({"reason": "a walk"})),
             Some("VerifyTicket") => call.json(&json!({"code": self.code, "checkIn": true})),
             Some(other) => panic!("{other}: no such body is known here"),

@@ -122,9 +122,19 @@ pub(crate) async fn orders_that_need_somebody_are_listed(program: &str) {
     assert_eq!(listed[0]["attention"]["code"], "refundedElsewhere");
     assert!(listed[0]["attention"]["since"].is_string());
     assert_eq!(listed[0]["audit"], json!([]));
-    // Once looked at, it is off the list.
+    // Looked at, it is as before; once it is settled, it is off the list.
     let seen = shop.operate(&retry, &json!({})).await.is(200).json();
+    assert_eq!(seen["attention"]["code"], "refundedElsewhere");
+    assert_eq!(attention(&shop).await.len(), 1);
+    let no_flag = shop.operate(&retry, &json!({"settled": "yes"})).await;
+    no_flag.refuses("settled");
+    let not = json!({"settled": false, "why": "so"});
+    let seen = shop.operate(&retry, &not).await.is(200).json();
+    assert_eq!(seen["attention"]["code"], "refundedElsewhere");
+    let settled = json!({"settled": true});
+    let seen = shop.operate(&retry, &settled).await.is(200).json();
     assert_eq!(seen["orderId"], paid["orderId"]);
+    assert_eq!(seen["attention"], Value::Null);
     assert_eq!(attention(&shop).await, [] as [Value; 0]);
     for bad in ["", "?attention=false", "?attention="] {
         let get = shop.admin(Method::GET, &format!("/admin/orders{bad}"));

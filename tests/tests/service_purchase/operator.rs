@@ -34,7 +34,13 @@ async fn browser_purchase_that_needs_an_operator() {
         .start()
         .await;
     let house = House::open(&app, attic(), json!({})).await;
-    let buyer = Shopper::arrive(&house.base_url, "en-US", Device::Laptop).await;
+    let buyer = Shopper::new(&house.base_url, "en-US", Device::Laptop).await;
+    // The start page knows what is in the catalog.
+    buyer.goto("/").await;
+    buyer.expect(".card", "The Long Night").await;
+    buyer.click(".card-link").await;
+    buyer.expect("#title", "The Long Night").await;
+    buyer.come_in().await;
     let faults = reqwest::Client::new();
     let fault = json!({"call": "any", "fault": "error", "money": "never", "code": "UNAUTHORIZED_KEY", "times": 1000, "forget": true});
     let told = faults
@@ -61,7 +67,7 @@ async fn browser_purchase_that_needs_an_operator() {
         .await;
     buyer.browser.viewport(1280, 800).await;
     buyer
-        .expect(".case-row", "The provider has not decided yet")
+        .expect(".case-row", "The provider does not accept our key")
         .await;
     buyer.click(".case-row").await;
     buyer.expect(".case-what", "UNAUTHORIZED_KEY").await;
@@ -92,6 +98,45 @@ async fn browser_purchase_that_needs_an_operator() {
     buyer.expect("#calm", "Nothing needs attention.").await;
     buyer.expect(".trail-list", "Paid").await;
 
+    // The provider does not give it back: that is said, and the tickets stay good.
+    let refused = json!({"call": "cancel", "fault": "error", "money": "never", "code": "EXCEED_CANCEL_LIMIT", "forget": true});
+    let told = faults.post(toss.url("/fake/faults")).json(&refused).send();
+    assert!(told.await.unwrap().status().is_success());
+    buyer.click("[data-focus=refund]").await;
+    buyer.click(".refund-go").await;
+    let words = "The payment provider refused. The tickets are good again.";
+    buyer.expect(".outcome", words).await;
+    let row = "The provider refused a refund";
+    buyer.expect(".case-row", row).await;
+    buyer.click("[data-focus=retry]").await;
+    let words = "Looked again: nothing is left to do.";
+    buyer.expect(".outcome", words).await;
+    buyer.expect("#calm", "Nothing needs attention.").await;
+
+    // Somebody gives a part back in the provider's own pages, and the provider says so.
+    let payment = buyer.payment(&order).await;
+    let cancel = faults
+        .post(toss.url(&format!("/v1/payments/{payment}/cancel")))
+        .basic_auth("test_sk_of_a_test", Some(""))
+        .json(&json!({"cancelReason": "by hand", "cancelAmount": 10_000}));
+    assert!(cancel.send().await.unwrap().status().is_success());
+    let hint = json!({"eventType": "PAYMENT_STATUS_CHANGED", "data": {"paymentKey": payment, "status": "PARTIAL_CANCELED"}});
+    let hinted = faults
+        .post(app.url("/payments/toss/webhook"))
+        .json(&hint)
+        .send();
+    assert!(hinted.await.unwrap().status().is_success());
+    let row = "Money was given back outside of this service";
+    buyer.expect(".case-row", row).await;
+    buyer.click("[data-focus=retry]").await;
+    let words = "Looked again: it stands as before.";
+    buyer.expect(".outcome", words).await;
+    buyer.picture("purchase-operator-settle").await;
+    buyer.browser.viewport(1280, 800).await;
+    buyer.click("[data-focus=settle]").await;
+    buyer.expect(".outcome", "Settled.").await;
+    buyer.expect("#calm", "Nothing needs attention.").await;
+
     // And money goes back by the operator's hand, for a reason that takes longer to write than the page to look again.
     buyer.click("[data-focus=refund]").await;
     buyer
@@ -119,7 +164,7 @@ async fn browser_purchase_that_needs_an_operator() {
     buyer.browser.viewport(1280, 800).await;
     buyer.click(".refund-go").await;
     buyer.expect(".case-head .chip", "Refunded").await;
-    assert_eq!(patient().await, 2, "a provider may take a minute");
+    assert_eq!(patient().await, 6, "a provider may take a minute");
     buyer.expect(".desk-case", second).await;
     buyer.expect(".trail-list", "Money given back").await;
     assert_eq!(buyer.movements(&order).await, (1, 1));

@@ -128,6 +128,13 @@ impl Shopper {
         (count("order.paid"), count("order.refunded"))
     }
 
+    /// The key of the payment that an order was paid with.
+    pub(crate) async fn payment(&self, order: &str) -> String {
+        let path = format!("/admin/orders/{order}");
+        let (_, order) = self.operator(Method::GET, &path, Value::Null).await;
+        order["payment"]["paymentKey"].as_str().unwrap().to_owned()
+    }
+
     /// Whether each picture of a code is there and drawn.
     pub(crate) async fn codes_are_drawn(&self) -> bool {
         let drawn = "const codes = [...document.querySelectorAll('img.ticket-code')];

@@ -5,13 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _, MySqlConnection, SqliteConnection};
+use ticketon_domain::adapter::memory::MemorySeatStore;
+use ticketon_domain::adapter::sandbox::Sandbox;
 use ticketon_domain::adapter::sql::{SqlLimits, SqlStore};
 use ticketon_domain::event::{Catalog, EventQuery};
-use ticketon_domain::purchase::{Changed, Created, OrderRecord, PurchaseStore};
-use ticketon_queue::StoreError;
+use ticketon_domain::purchase::{
+    Changed, Created, OrderId, OrderRecord, OrderState, PurchaseStore, Purchases,
+};
+use ticketon_domain::seat::Seats;
+use ticketon_queue::{ManualClock, StoreError};
 use ticketon_tests::eventually;
 
-use super::shop::{Database, NOW_MS, confirm, done, order};
+use super::shop::{Database, NOW_MS, confirm, done, order, user};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -209,6 +214,60 @@ async fn whoever_loses_a_deadlock_tries_again() {
     assert!(matches!(changed, Changed::Done(_)), "{changed:?}");
 }
 
+/// Does not do this insert, and says so with the code that is told; once.
+const REFUSE: &str = "CREATE TRIGGER refuse BEFORE INSERT ON tickets FOR EACH ROW BEGIN \
+    DECLARE told INT; \
+    SELECT MAX(code) INTO told FROM refusals; \
+    IF told IS NOT NULL THEN \
+        DELETE FROM refusals; \
+        SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = told; \
+    END IF; \
+END";
+
+#[tokio::test]
+async fn what_the_server_says_that_it_did_not_do_is_tried_again() {
+    let database = Database::server().await;
+    let store = &database.store;
+    let mut other = MySqlConnection::connect(&database.url).await.unwrap();
+    // A kind of table that nothing is taken back in.
+    let table = "CREATE TABLE refusals (code INT) ENGINE = MyISAM";
+    other.execute(table).await.unwrap();
+    sqlx::raw_sql(REFUSE).execute(&mut other).await.unwrap();
+    let rolled_back = [1205, 1213, 1020, 3101];
+    let leaving = [1053, 1927, 1317, 1040, 1203, 1290, 1836, 1047];
+    let unknown = 1644;
+    for code in rolled_back.into_iter().chain(leaving).chain([unknown]) {
+        let made = order("ann", &code.to_string(), &[&format!("K-1-{code}")], NOW_MS);
+        store.create(&made).await.unwrap();
+        let (id, command) = (
+            made.record.order.id,
+            confirm(&made.record, &format!("p-{code}")),
+        );
+        let told = sqlx::query("INSERT INTO refusals VALUES (?)").bind(code);
+        told.execute(&mut other).await.unwrap();
+        let changed = store.change(&id, &command, NOW_MS).await;
+        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM refusals")
+            .fetch_one(&mut other)
+            .await
+            .unwrap();
+        assert_eq!(left, 0, "{code} was told");
+        let changed = if code == unknown {
+            assert!(
+                matches!(changed, Err(StoreError::Unavailable { .. })),
+                "{changed:?}"
+            );
+            assert_eq!(store.order(&id).await.unwrap(), Some(made.record));
+            store.change(&id, &command, NOW_MS).await
+        } else {
+            changed
+        };
+        let Ok(Changed::Done(record)) = changed else {
+            panic!("{code}: {changed:?}");
+        };
+        prove(store, &[*record]).await;
+    }
+}
+
 #[tokio::test]
 async fn the_line_for_a_connection_is_bounded() {
     let database = Database::server().await;
@@ -367,4 +426,88 @@ async fn prove_once(store: &SqlStore, record: &OrderRecord) {
         store.entries(&record.order.id, 0, 9).await.unwrap().len(),
         1
     );
+}
+
+/// Makes the bodies of these orders what no version has written.
+async fn spoil(database: &Database, orders: &[OrderId]) {
+    let sql = "UPDATE orders SET body = '{}' WHERE id = ?";
+    for order in orders {
+        let id = order.to_string();
+        let changed = if database.server.is_some() {
+            let mut other = MySqlConnection::connect(&database.url).await.unwrap();
+            let spoilt = sqlx::query(sql).bind(id).execute(&mut other).await;
+            spoilt.unwrap().rows_affected()
+        } else {
+            let mut other = SqliteConnection::connect(&database.url).await.unwrap();
+            let spoilt = sqlx::query(sql).bind(id).execute(&mut other).await;
+            spoilt.unwrap().rows_affected()
+        };
+        assert_eq!(changed, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_cannot_be_read_hides_no_other() {
+    for database in [Database::file().await, Database::server().await] {
+        let (store, name) = (&database.store, database.name);
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            let seat = format!("L-1-{number}");
+            let made = order("ann", &number.to_string(), &[&seat], NOW_MS + number);
+            store.create(&made).await.unwrap();
+            ids.push(made.record.order.id);
+        }
+        spoil(&database, &[ids[0], ids[2], ids[4]]).await;
+        let mut listed = Vec::new();
+        let mut before = None;
+        loop {
+            let page = store.orders_of(&user("ann"), before.as_ref(), 2).await;
+            let page = page.unwrap();
+            listed.extend(page.items.iter().map(|record| record.order.id));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, [ids[3], ids[1]], "{name}");
+    }
+}
+
+/// More orders that cannot be read than a process works on at once, all of them due first.
+#[tokio::test]
+async fn orders_that_cannot_be_read_hold_up_no_other() {
+    let database = Database::file().await;
+    let store = &database.store;
+    let mut ids = Vec::new();
+    for number in 0..60 {
+        let seat = format!("M-1-{number}");
+        let made = order("ann", &number.to_string(), &[&seat], NOW_MS + number);
+        store.create(&made).await.unwrap();
+        ids.push(made.record.order.id);
+    }
+    let last = ids.pop().unwrap();
+    spoil(&database, &ids).await;
+    let clock = ManualClock::at(NOW_MS + 86_400_000);
+    let seats = Seats::builder(MemorySeatStore::new())
+        .catalog(store.clone())
+        .ledger(store.clone())
+        .start()
+        .await
+        .unwrap();
+    let purchases = Purchases::builder(store.clone(), &seats, Sandbox::new())
+        .clock(Arc::new(clock.clone()))
+        .start()
+        .await
+        .unwrap();
+    eventually(SOON, || async {
+        clock.advance(Duration::from_millis(500));
+        let state = store.order(&last).await.unwrap().unwrap().order.state;
+        if state == OrderState::Expired {
+            Ok(())
+        } else {
+            Err(state)
+        }
+    })
+    .await;
+    purchases.shutdown().await;
 }
