@@ -131,6 +131,21 @@ impl MariaDb {
             .unwrap_or_else(|why| panic!("{statements}: {why}"))
     }
 
+    /// How many transactions wait for a row that another has. Takes a moment: the server shows whoever looks more often than
+    /// ten times a second what was there at their last look.
+    ///
+    /// # Panics
+    /// If the server cannot be reached.
+    pub async fn lock_waits(&self) -> u32 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let sql =
+            "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
+        let count = self.sql(sql).await;
+        count
+            .parse()
+            .unwrap_or_else(|error| panic!("{count}: {error}"))
+    }
+
     /// Ends every connection but its own, as an operator or a proxy may at any time.
     ///
     /// # Panics

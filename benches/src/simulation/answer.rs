@@ -8,7 +8,7 @@ use ticketon_queue::http::{Body, Endpoint as _, Inbound, Params, Principal};
 
 use super::diary::Answered;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A confirmation as it goes over the wire.
 #[derive(Debug, Clone)]

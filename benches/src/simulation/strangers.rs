@@ -2,7 +2,7 @@
 //! operators' calls.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
@@ -12,10 +12,14 @@ use ticketon_domain::seat::{HoldKey, Outcome, SeatHold};
 use ticketon_queue::http::{ADMISSION_HEADER, Endpoint, Inbound, Params, Principal};
 use ticketon_queue::{AdmissionKeys, Clock as _, EventId, Fenced, Lease, SystemClock, UserId};
 
+use super::answer::IDEMPOTENCY_KEY;
 use super::diary::add;
 use super::process::App;
 use super::story::Visitor;
 use super::world::World;
+
+/// Numbers idempotency keys.
+static KEYS: AtomicU64 = AtomicU64::new(0);
 
 /// Somebody else, who is admitted as well as the visitor is.
 fn stranger(visitor: &Visitor) -> Visitor {
@@ -218,7 +222,9 @@ async fn refusals(app: &App, thief: &UserId, order: OrderId) -> Vec<u16> {
             ("POST", "/purchase/confirm", confirm.as_str()),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert("idempotency-key", HeaderValue::from_static("mine"));
+            // A key of its own each: whoever asks again after a crash is not told to wait.
+            let key = format!("mine-{}", KEYS.fetch_add(1, Ordering::Relaxed));
+            headers.extend(HeaderValue::from_str(&key).map(|key| (IDEMPOTENCY_KEY, key)));
             let (caller, body) = (caller.cloned(), body.to_owned());
             let asked = call(&app.http, method, path, Some(order), headers, caller, body);
             answers.push(asked.await);

@@ -200,8 +200,7 @@ async fn whoever_loses_a_deadlock_tries_again() {
         async move { store.change(&id, &command, NOW_MS).await.unwrap() }
     });
     let server = database.server.as_ref().unwrap();
-    let waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    eventually(SOON, || async { server.sql(waits).await == "1" }).await;
+    eventually(SOON, || async { server.lock_waits().await == 1 }).await;
     let locked = sqlx::query("SELECT body FROM orders WHERE id = ? FOR UPDATE")
         .bind(id.to_string())
         .fetch_one(&mut other)
@@ -294,8 +293,7 @@ async fn the_line_for_a_connection_is_bounded() {
     let mut busy = Vec::new();
     let mut others = 0;
     let server = database.server.as_ref().unwrap();
-    let waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    eventually(SOON, || async { server.sql(waits).await == "1" }).await;
+    eventually(SOON, || async { server.lock_waits().await == 1 }).await;
     let (mut first, mut rest) = (None, calls);
     // Four of five are told that the line is full, or that it took too long.
     eventually(SOON, || {

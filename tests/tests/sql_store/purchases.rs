@@ -332,12 +332,8 @@ async fn changes_of_one_order_come_one_after_the_other() {
             }));
         }
         if let (Some(mut other), Some(server)) = (lock, &database.server) {
-            let waits =
-                "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-            eventually(Duration::from_secs(20), || async {
-                server.sql(waits).await.parse::<u32>().unwrap() >= 5
-            })
-            .await;
+            let within = Duration::from_secs(20);
+            eventually(within, || async { server.lock_waits().await >= 5 }).await;
             other.execute("ROLLBACK").await.unwrap();
         }
         let mut took = 0;
