@@ -1,4 +1,5 @@
-//! Two processes of one shop, of which one stood still in between.
+//! Who stood still in between, and a provider that is silent, slow, busy or another shop's: who works on an order then, and
+//! what counts.
 
 #![cfg(feature = "sqlite")]
 

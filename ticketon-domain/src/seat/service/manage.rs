@@ -193,9 +193,7 @@ impl Seats {
             }
         }
     }
-}
 
-impl Seats {
     /// Whether the map has all of these seats as sold, or is not ready.
     ///
     /// # Errors
